@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/err.h"
 #include "engine/flow/source.h"
 #include "engine/handler.h"
 
