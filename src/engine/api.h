@@ -39,7 +39,8 @@ struct api {
     void (*start)(void *self, const struct api_start *start, api_cb *cb, void *arg);
 
     /* Waits for the end: {id, status, output | error}. `timeout_ms` 0: answers at once,
-     * ERR_NOT_READY while it runs. Returns a ticket for `forget` (0 when already answered). */
+     * ERR_NOT_READY while it runs; else it waits, and a caller with a deadline of its own uses
+     * `forget`. Returns a ticket for `forget` (0 when already answered). */
     uint64_t (*attach)(void *self, const char *service, const char *id, int64_t timeout_ms,
                        api_cb *cb, void *arg);
     void (*forget)(void *self, uint64_t ticket); /* the caller is gone: no callback after this */

@@ -53,16 +53,19 @@ struct service {
 
 struct engine_config {
     struct engine_limits limits;
-    uint64_t entropy; /* seeds ids and instances' randomness */
-    bool paused;      /* open everything, run nothing until released */
+    uint64_t entropy;   /* seeds ids and instances' randomness */
+    bool paused;        /* open everything, run nothing until released */
+    int64_t crashed_in; /* number of the instance whose turn the last process died in, 0: none */
+    int64_t *executing; /* where the number of the instance that has the turn is kept for the next
+                         * process (a mapped file); NULL: nowhere */
     const struct caller_port *caller;
     const struct store_port *store;
 };
 
-/* `boot` is what the store found; taken over in one go, borrowed for the call. Definitions in it
- * that are not loaded any more are compiled by `revive` (source -> definition of the flow kind;
- * NULL: its instances are suspended as poison). */
-typedef const void *engine_revive(void *arg, const struct flow_row *row);
+/* `boot` is what the store found, borrowed for the call. The definitions in it are made usable by
+ * `revive`, which fills kind and definition (and what else it knows) of a service from the stored
+ * source; left alone, the instances of that definition are suspended as poison. */
+typedef void engine_revive(void *arg, const struct flow_row *row, struct service *service);
 struct engine *engine_new(const struct engine_config *config, const struct store_boot *boot,
                           engine_revive *revive, void *arg, int64_t now);
 void engine_free(struct engine *e);

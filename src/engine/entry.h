@@ -56,9 +56,10 @@ enum entry_kind {
 };
 
 enum {
-    ENTRY_SAME_DATA = 1, /* data is not here: it is that of entry `cmd`'s data (facts only) */
+    ENTRY_SAME_DATA = 1, /* facts: the value is entry `cmd`'s data (task: its input) */
     ENTRY_HAS_DATA = 2,  /* tells an absent value from an empty one */
     ENTRY_HAS_MORE = 4,
+    ENTRY_SAME_OUT = 8, /* ENTRY_TASK: the output is the input */
 };
 
 struct entry {

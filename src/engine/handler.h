@@ -61,8 +61,8 @@ int64_t turn_started_at(const struct turn *t);      /* when the instance began, 
 uint32_t turn_run(struct turn *t, const char *key, json_t *spec, bool once);
 uint32_t turn_sleep(struct turn *t, const char *key, int64_t due_ms);
 
-/* A child instance: `call` is answered with its output or error, `send` is not answered and returns
- * the child's id in `child_id` (27 bytes at least, may be NULL). */
+/* A child instance: `call` is answered with its output or error, `send` is not answered: it is let
+ * go. */
 uint32_t turn_call(struct turn *t, const char *key, const char *service, json_t *input);
 uint32_t turn_send(struct turn *t, const char *key, const char *service, json_t *input);
 

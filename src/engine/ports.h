@@ -80,7 +80,8 @@ struct stored_chunk {
 typedef void store_load_cb(void *arg, const struct err *err, struct stored_chunk *chunks,
                            size_t count);
 /* An idempotency key or caller's id looked up: num is 0 when there is none. */
-typedef void store_key_cb(void *arg, const struct err *err, int64_t num, uint64_t input_hash);
+typedef void store_key_cb(void *arg, const struct err *err, int64_t num, uint64_t tag,
+                          uint64_t input_hash);
 typedef void store_json_cb(void *arg, const struct err *err, json_t *result /* borrowed */);
 
 struct store_port {
