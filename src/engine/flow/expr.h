@@ -70,4 +70,10 @@ enum {
 };
 unsigned expr_uses(const struct expr *e);
 
+/* True when every part is evaluated in place, or by jq with nothing that may run much longer than
+ * its input is large (def, recurse, range, until, regular expressions) or bring libjq 1.6 down
+ * (assignment to a huge index, slices by NaN). libjq cannot be interrupted: what is not bounded
+ * belongs into a process that may be killed. */
+bool expr_bounded(const struct expr *e);
+
 #endif
