@@ -214,19 +214,12 @@ static const char *const whole[] = {
     "$ENV",
     "env",
     "@base64 \"x\\(.n)\"",
-    "1 == 1 == 1",
-    "{a: 1 + 2}",
-    "{(1): 2}",
-    "if . then 1 end",
-    ".a.[0]",
-    ". and",
-    "{a: if . then 1 else 2 end}",
-    "if . then .a else .b end.a",
 };
 
 struct twins {
     struct expr *mine, *jqs;
     char *text;
+    bool same_words; /* of the error; else several may fail, and jq starts at another end */
 };
 
 static void compare(const struct twins *t, json_t *dot, const char *dot_text,
@@ -244,7 +237,7 @@ static void compare(const struct twins *t, json_t *dot, const char *dot_text,
         fail_msg("%s on %s: in place %s, jq %s", t->text, dot_text, x != NULL ? x : err_a.text,
                  y != NULL ? y : err_b.text);
     }
-    if (a == NULL) { /* the same words up to the cut */
+    if (a == NULL && t->same_words) {
         char *where = strstr(err_a.text, ", in ${");
 
         assert_non_null(where);
@@ -256,7 +249,7 @@ static void compare(const struct twins *t, json_t *dot, const char *dot_text,
     json_decref(b);
 }
 
-static void add_twins(struct expr_set *set, struct twins *t, char *text)
+static void add_twins(struct expr_set *set, struct twins *t, char *text, bool same_words)
 {
     /* `first` is not evaluated in place; it passes one result, and `[…]` keeps none and many. */
     char *wrapped = mem_printf("[%s\n] | if length == 1 then .[0] elif length == 0 then null else "
@@ -265,7 +258,8 @@ static void add_twins(struct expr_set *set, struct twins *t, char *text)
 
     *t = (struct twins){.mine = expr_bare(set, text, "/mine", locals_in_scope),
                         .jqs = expr_bare(set, wrapped, "/jq", locals_in_scope),
-                        .text = text};
+                        .text = text,
+                        .same_words = same_words};
     free(wrapped);
 }
 
@@ -282,16 +276,14 @@ static void in_place_agrees_with_jq(void **state)
     (void)state;
     setup(&f);
     sets[0] = expr_set_new();
-    for (size_t i = 0; i < WHOLE; i++) {
-        /* A text that jq refuses would spoil the set's program only until it is halved out. */
-        add_twins(sets[0], &all[n++], mem_strdup(whole[i]));
-    }
+    for (size_t i = 0; i < WHOLE; i++)
+        add_twins(sets[0], &all[n++], mem_strdup(whole[i]), false);
     for (size_t i = 0; i < PIECES; i++) {
         sets[1 + i] = expr_set_new();
         for (size_t j = 0; j < PIECES; j++)
             for (size_t k = 0; k < OPERATORS; k++)
                 add_twins(sets[1 + i], &all[n++],
-                          mem_printf("%s %s %s", pieces[i], operators[k], pieces[j]));
+                          mem_printf("%s %s %s", pieces[i], operators[k], pieces[j]), true);
     }
     for (size_t d = 0; d < sizeof dots / sizeof *dots; d++) {
         json_t *dot = parse(dots[d]);
@@ -306,6 +298,23 @@ static void in_place_agrees_with_jq(void **state)
         expr_set_free(sets[i]);
     free(all);
     teardown(&f);
+}
+
+/* What the parser takes must be jq 1.6, not a larger language. */
+static void only_jq_1_6_is_taken(void **state)
+{
+    static const char *const wrong[] = {"1 == 1 == 1",
+                                        "{a: 1 + 2}",
+                                        "{(1): 2}",
+                                        "if . then 1 end",
+                                        ".a.[0]",
+                                        ". and",
+                                        "{a: if . then 1 else 2 end}",
+                                        "if . then .a else .b end.a"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        fails(wrong[i], "{}", "");
 }
 
 /* ---- values ---- */
@@ -363,7 +372,7 @@ static void errors_name_the_expression(void **state)
     (void)state;
     fails("error(\"no luck\")", "null", "no luck, in ${ error(\"no luck\") }");
     fails("error({code: 1})", "null", "{\"code\":1}");
-    fails(".a.b", "{\"a\": 1}", "Cannot index number with \"b\"");
+    fails(".a.b", "{\"a\": 1}", "Cannot index number with string \"b\"");
     fails(".a + \"x\"", "{\"a\": 1}", "number (1) and string (\"x\") cannot be added");
     fails("$unknown", "null", "$unknown is not defined");
     fails("nonsense(1)", "null", "nonsense/1 is not defined");
@@ -704,6 +713,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_place_agrees_with_jq),
+        cmocka_unit_test(only_jq_1_6_is_taken),
         cmocka_unit_test(plain_paths_share),
         cmocka_unit_test(integers_stay_exact_or_fail),
         cmocka_unit_test(results_are_none_one_or_many),

@@ -183,18 +183,30 @@ bool value_shallow(const json_t *v, int depth)
 /* The beginning of a value as text, as jq shows it in its messages. */
 static void show(struct buf *out, const json_t *v)
 {
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+    struct buf text, problem;
+    struct turn t = {.message = &problem};
 
-    if (text != NULL && strlen(text) > 14) {
+    buf_init(&text, EXPR_BYTES_MAX);
+    buf_init(&problem, ERR_TEXT_MAX);
+    if (json_is_string(v)) {
+        jv quoted = jv_dump_string(jv_string(json_string_value(v)), 0);
+
+        buf_str(&text, jv_string_value(quoted));
+        jv_free(quoted);
+    } else if (value_text((json_t *)v, &text, &t) != OUTCOME_OK) {
+        buf_str(&text, "…");
+    }
+    if (text.len > 14) {
         size_t cut = 11;
 
-        while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
+        while (cut > 0 && ((unsigned char)text.data[cut] & 0xC0) == 0x80)
             cut--;
-        buf_printf(out, " (%.*s...)", (int)cut, text);
+        buf_printf(out, " (%.*s...)", (int)cut, text.data);
     } else {
-        buf_printf(out, " (%s)", text != NULL ? text : "?");
+        buf_printf(out, " (%s)", text.data);
     }
-    free(text);
+    buf_fini(&problem);
+    buf_fini(&text);
 }
 
 enum outcome value_error(struct turn *t, const json_t *v, const char *what)
@@ -258,7 +270,7 @@ enum outcome value_index(json_t *of, const json_t *key, struct turn *t, json_t *
         return OUTCOME_DEFER;
     buf_clear(t->message);
     if (json_is_string(key))
-        buf_printf(t->message, "Cannot index %s with \"%.200s\"", value_kind(of),
+        buf_printf(t->message, "Cannot index %s with string \"%.200s\"", value_kind(of),
                    json_string_value(key));
     else
         buf_printf(t->message, "Cannot index %s with %s", value_kind(of), value_kind(key));
