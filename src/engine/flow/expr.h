@@ -1,6 +1,7 @@
 /* Expressions of a document: jq 1.6, all of a document compiled as one program that picks the
- * expression by number (compiling costs 13 ms whatever the size). What is a literal or a plain path
- * is evaluated without jq. Loop thread only after expr_set_compile. */
+ * expression by number (compiling costs 13 ms whatever the size). Literals, paths, constructors,
+ * arithmetic, tests and interpolation are evaluated without jq, with the same results. Loop thread
+ * only after expr_set_compile. */
 #ifndef FLOW_EXPR_H
 #define FLOW_EXPR_H
 
@@ -45,7 +46,8 @@ typedef void expr_report(void *arg, const char *pointer, const char *message);
 bool expr_set_compile(struct expr_set *set, expr_report *report, void *arg);
 
 /* Evaluates with `.` = dot (borrowed). `*out` is a new reference: null for no result, an array for
- * several. ERR_EXPRESSION with jq's message; also where an integer beyond 2^53 would be rounded. A
+ * several. ERR_EXPRESSION with jq's message and the text; also where an integer beyond 2^53 would
+ * be rounded, beyond 100,000 results, 16 MiB or 64 levels, and for infinities (NaN is null). A
  * plain path keeps the value itself (shared reference, exact integers). Compiles the set on first
  * need. */
 enum errcode expr_eval(struct expr *e, json_t *dot, const struct expr_vars *vars, json_t **out,
