@@ -204,6 +204,8 @@ static const char *const whole[] = {
     "{a: 2, b: 1} > {a: 1, b: 5}",
     "\"a\" < \"B\"",
     "\"a\" * 3",
+    "[\"ab\" * 0.5, \"ab\" * 1.9, \"ab\" * 2.5, 3 * \"ab\"]",
+    "[\"ab\" * 0, \"ab\" * -1, \"\" * 5]",
     "\"a,b\" / \",\"",
     "[1, 2, 1, 2] | .[[1, 2]]",
     "1e300 * 1e300 > 5",
@@ -364,6 +366,7 @@ static void results_are_none_one_or_many(void **state)
     fails("[limit(100; repeat([.]))] | [.[]] | reduce range(70) as $i (0; [.])", "1", "deeper");
     fails("\"\\u0000\"", "null", "U+0000");
     fails("\"x\" * 20000000", "null", "larger than 16 MiB");
+    fails(".a * .n", "{\"a\": \"x\", \"n\": 1e18}", "larger than 16 MiB");
     gives("limit(2; .[])", "[1, 2, 3]", "[1, 2]");
 }
 

@@ -1,6 +1,6 @@
 /* jq 1.6's operations on values, over json_t. Integers stay exact over all 64 bits, where jq would
  * round them beyond 2^53; what jq answers in a way of its own (infinities, searching an array in
- * an array, repeating strings) is deferred to jq. */
+ * an array, splitting strings) is deferred to jq. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -296,6 +296,29 @@ static enum outcome add_strings(const json_t *a, const json_t *b, struct turn *t
     memcpy(text + a_len, json_string_value(b), b_len);
     *out = json_stringn_nocheck(text, a_len + b_len);
     free(text);
+    return OUTCOME_OK;
+}
+
+/* Here and not in jq, which would go on to the end of the memory. */
+static enum outcome repeat(const json_t *text, const json_t *times, struct turn *t, json_t **out)
+{
+    double count = json_number_value(times);
+    size_t len = json_string_length(text);
+    struct buf all;
+
+    if (count <= 0) {
+        *out = json_null();
+        return OUTCOME_OK;
+    }
+    if (count < 1)
+        count = 1;
+    if (count > EXPR_BYTES_MAX || floor(count) * (double)len > EXPR_BYTES_MAX)
+        return too_large(t);
+    buf_init(&all, EXPR_BYTES_MAX);
+    for (size_t i = (size_t)count; i > 0; i--)
+        buf_add(&all, json_string_value(text), len);
+    *out = json_stringn_nocheck(all.data, all.len);
+    buf_fini(&all);
     return OUTCOME_OK;
 }
 
