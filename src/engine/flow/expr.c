@@ -158,6 +158,7 @@ static bool collect_names(struct site *s, const struct lexed *l, const char *con
         s->names[s->name_count++] =
             (struct name){.slot = slot, .text = mem_strndup(t->text.at, t->text.len)};
     }
+    s->names = mem_array(s->names, s->name_count, sizeof *s->names);
     return true;
 }
 

@@ -299,7 +299,7 @@ static enum outcome add_strings(const json_t *a, const json_t *b, struct turn *t
     return OUTCOME_OK;
 }
 
-/* Here and not in jq, which would go on to the end of the memory. */
+/* Here and not in jq, which goes on to 2 GiB. */
 static enum outcome repeat(const json_t *text, const json_t *times, struct turn *t, json_t **out)
 {
     double count = json_number_value(times);
@@ -312,8 +312,11 @@ static enum outcome repeat(const json_t *text, const json_t *times, struct turn 
     }
     if (count < 1)
         count = 1;
-    if (count > EXPR_BYTES_MAX || floor(count) * (double)len > EXPR_BYTES_MAX)
-        return too_large(t);
+    if (count > EXPR_BYTES_MAX || floor(count) * (double)len > EXPR_BYTES_MAX) {
+        buf_clear(t->message);
+        buf_str(t->message, "Repeat string result too long");
+        return OUTCOME_FAILED;
+    }
     buf_init(&all, EXPR_BYTES_MAX);
     for (size_t i = (size_t)count; i > 0; i--)
         buf_add(&all, json_string_value(text), len);
@@ -452,10 +455,12 @@ enum outcome value_arith(enum node_kind op, json_t *a, json_t *b, struct turn *t
         *out = merged(a, b);
         return OUTCOME_OK;
     }
-    if ((op == NODE_DIV && same && json_is_string(a)) ||
-        (op == NODE_MUL &&
-         ((json_is_string(a) && json_is_number(b)) || (json_is_number(a) && json_is_string(b)))))
-        return OUTCOME_DEFER; /* splits or repeats a string */
+    if (op == NODE_MUL && json_is_string(a) && json_is_number(b))
+        return repeat(a, b, t, out);
+    if (op == NODE_MUL && json_is_number(a) && json_is_string(b))
+        return repeat(b, a, t, out);
+    if (op == NODE_DIV && same && json_is_string(a))
+        return OUTCOME_DEFER; /* splits a string */
     return error_pair(t, a, b, failures[op]);
 }
 
