@@ -39,8 +39,10 @@ void command_drop(struct engine *e, struct instance *in, struct command *c)
     if (!turn_replaying(in->live)) {
         struct instance *child = c->child != 0 ? engine_find(e, c->child) : NULL;
 
-        if (c->in_flight)
+        if (c->at_port) {
+            e->in_flight--;
             effect_abort(e, in, c->seq);
+        }
         if (child != NULL && !child->ending) {
             json_t *why = instance_by_why("engine", "the caller no longer waits");
             struct note *n = note_new(ENTRY_CANCEL, 0, why, NULL);
@@ -160,11 +162,10 @@ void engine_call_done(struct engine *e, int64_t now, int64_t instance, uint32_t 
     struct command *c = in != NULL && in->live != NULL ? command_find(in, cmd) : NULL;
 
     e->now = now;
-    if (e->in_flight > 0)
-        e->in_flight--;
-    if (c == NULL || !c->in_flight || in->ending)
+    if (c == NULL || !c->at_port || in->ending)
         return;
-    c->in_flight = false;
+    e->in_flight--;
+    c->at_port = c->in_flight = false;
     if (r->output != NULL && too_large(e, r->output)) {
         struct err err;
 

@@ -24,7 +24,6 @@ static struct effect *add(struct engine *e, enum effect_kind kind, uint64_t gate
 void effect_call(struct engine *e, struct instance *in, uint32_t cmd)
 {
     add(e, EFFECT_CALL, instance_gate(e, in), in->row.num)->cmd = cmd;
-    e->in_flight++;
 }
 
 void effect_abort(struct engine *e, struct instance *in, uint32_t cmd)
@@ -86,11 +85,10 @@ static void call_out(struct engine *e, const struct effect *f)
     struct instance *in = engine_find(e, f->num);
     struct command *c = in != NULL && in->live != NULL ? command_find(in, f->cmd) : NULL;
 
-    if (c == NULL || !c->in_flight) {
-        if (e->in_flight > 0)
-            e->in_flight--; /* dropped before it left */
-        return;
-    }
+    if (c == NULL || !c->in_flight || c->at_port)
+        return; /* dropped before it left */
+    c->at_port = true;
+    e->in_flight++;
     struct call call = {.instance = f->num,
                         .cmd = f->cmd,
                         .attempt = c->attempt + 1,

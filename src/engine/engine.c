@@ -367,6 +367,7 @@ static void sweep(struct engine *e)
                  (long long)in->row.num);
         instance_ready(e, in);
     }
+    keys_sweep(e);
 }
 
 static void expired(void *arg, const struct err *err, json_t *result)
@@ -435,10 +436,15 @@ void engine_drain(struct engine *e)
     e->draining = true;
 }
 
+bool engine_has_work(const struct engine *e)
+{
+    return e->batch != NULL || (e->ready != NULL && !e->paused && e->loading < LOADING_MAX);
+}
+
 bool engine_is_idle(const struct engine *e)
 {
-    return e->in_flight == 0 && e->batch == NULL && e->committed == e->last_batch &&
-           (e->ready == NULL || e->paused) && e->loading == 0;
+    return e->in_flight == 0 && e->effects == NULL && e->batch == NULL &&
+           e->committed == e->last_batch && (e->ready == NULL || e->paused) && e->loading == 0;
 }
 
 /* ---- from the store -----------------------------------------------------------------------------
@@ -473,11 +479,17 @@ static void boot_instance(struct engine *e, const struct instance_row *row)
     in->row.why = dup_or_null(row->why);
     in->awaited = row->parent != 0;
     HASH_FIND(hh, e->versions, &row->flow, sizeof row->flow, v);
+    if (v == NULL) {
+        struct service unknown = {
+            .name = "unknown", .ns = "", .document_name = "unknown", .version = "", .digest = ""};
+
+        v = version_add(e, &unknown, row->flow);
+        v->revived = true;
+    }
     in->version = v;
     HASH_ADD(hh, e->instances, row.num, sizeof in->row.num, in);
-    if (v == NULL || v->service.kind == NULL) {
+    if (v->service.kind == NULL) {
         in->unloadable = true;
-        in->version = v != NULL ? v : e->versions;
         instance_suspend(e, in, REASON_POISON, "engine", "its definition cannot be read", 0);
         return;
     }

@@ -5,8 +5,8 @@
  * no clock, no randomness, no socket. Two drivers run it: engine/driver.c on libuv, tests/sim with
  * virtual time and faults. Loop thread only.
  *
- * A driver's turn: hand in what happened; engine_run() until it says false; engine_flush(); nothing
- * else. */
+ * A driver's turn: hand in what happened; engine_run() with a budget, then engine_flush(), and both
+ * again while engine_has_work(). */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -82,7 +82,8 @@ void engine_committed(struct engine *e, int64_t now, uint64_t batch_no, enum err
 void engine_tick(struct engine *e, int64_t now); /* fires what is due; sweeps */
 /* No new work (SIGTERM). Running effects may still end. */
 void engine_drain(struct engine *e);
-bool engine_is_idle(const struct engine *e); /* no effect in flight, nothing uncommitted */
+bool engine_has_work(const struct engine *e); /* run and flush have something to do */
+bool engine_is_idle(const struct engine *e);  /* no effect in flight, nothing uncommitted */
 
 /* ---- what is to be done ---- */
 bool engine_run(struct engine *e, int64_t now,

@@ -329,8 +329,10 @@ static void check_turn(struct engine *e, struct instance *in)
                      problem_same_type(json_str(live->error, "type", ""), PROBLEM_OURS "cancelled")
                          ? STATUS_CANCELLED
                          : STATUS_FAULTED);
-    else if (live->yielded)
+    else if (live->yielded && !live->turn_queued) {
+        live->turn_queued = true;
         instance_note(e, in, note_new(ENTRY_TURN, 0, NULL, NULL));
+    }
 }
 
 /* Forced: the handler is not asked. Works on what cannot be loaded, too. */

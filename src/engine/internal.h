@@ -54,6 +54,7 @@ struct command {
     bool once;      /* a failure goes straight to the handler */
     bool driven;    /* its effect was asked for in this process */
     bool in_flight; /* run: an attempt is at the caller port or on its way there */
+    bool at_port;   /* run: the caller port has it */
     bool answered;  /* a note with its answer is queued */
     char *key;
     json_t *spec;       /* run: what to call; call, send: input */
@@ -95,8 +96,8 @@ struct live {
     json_t *output, *error; /* the end, when it has come */
     json_t *fatal;          /* a limit was passed: ends the instance after this turn */
     bool held;              /* `started` was journaled, the handler has not begun */
-    bool in_turn;
-    bool yielded;
+    bool yielded;           /* the handler is owed a turn */
+    bool turn_queued;       /* and it is in the notes */
     bool mismatch;
     char mismatch_text[256];
 };
@@ -284,6 +285,7 @@ void restart_request(struct engine *e, const struct api_act *act, const char *st
 /* ---- start.c ---- */
 void start_request(struct engine *e, const struct api_start *start, api_cb *cb, void *arg);
 void keys_forget(struct engine *e, struct instance *in);
+void keys_sweep(struct engine *e);
 uint64_t json_hash(json_t *value); /* order of keys does not matter */
 
 #endif

@@ -146,6 +146,7 @@ static void go_on(struct engine *e, struct instance *in)
         instance_end(e, in, live->output != NULL ? STATUS_COMPLETED : STATUS_FAULTED);
         return;
     }
+    live->turn_queued = live->yielded || has_turn;
     if ((live->yielded || (live->held && in->admitted)) && !has_turn)
         instance_note(e, in, note_new(ENTRY_TURN, 0, NULL, NULL));
     commands_fire(e, in);

@@ -95,6 +95,18 @@ static void key_free(struct engine *e, struct key_entry *k)
     free(k);
 }
 
+/* Keys that were found free and then not used. */
+void keys_sweep(struct engine *e)
+{
+    struct key_entry *k, *next;
+
+    HASH_ITER(hh, e->keys, k, next)
+    {
+        if (k->num == -1 && k->waiting == NULL)
+            key_free(e, k);
+    }
+}
+
 void keys_forget(struct engine *e, struct instance *in)
 {
     while (in->keys != NULL) {
@@ -128,8 +140,45 @@ static void key_bind(struct engine *e, struct instance *in, char *id, uint64_t h
     in->keys = k;
 }
 
+static void reply_previous(struct engine *e, struct start_request *r, int64_t num, uint64_t tag,
+                           uint64_t hash)
+{
+    struct instance *in = engine_find(e, num);
+    struct err err;
+
+    if (hash != json_hash(r->input)) {
+        err_set(&err, ERR_CONFLICT,
+                "the key was used before with another input: use a new key for a new request");
+        reply_error(e, r, &err);
+        return;
+    }
+    reply_started(e, r, num, tag, "previously-accepted",
+                  in != NULL ? instance_gate(e, in) : e->committed);
+}
+
+static void begin(struct engine *e, struct start_request *r);
+
+/* Between the look-up of the first key and that of the second another request may have come. True
+ * when the key is still free; else the request was answered, or begins again. */
+static bool still_free(struct engine *e, struct start_request *r, char *id)
+{
+    struct key_entry *k = key_find(e, id);
+
+    free(id);
+    if (k == NULL)
+        begin(e, r);
+    else if (k->num > 0)
+        reply_previous(e, r, k->num, k->tag, k->hash);
+    return k != NULL && k->num == -1;
+}
+
 static void create(struct engine *e, struct start_request *r)
 {
+    if (r->idempotency_key != NULL &&
+        !still_free(e, r, key_id("idempotency", r, r->idempotency_key)))
+        return;
+    if (r->caller_id != NULL && !still_free(e, r, key_id("id", r, r->caller_id)))
+        return;
     struct instance *in = instance_create(e, r->version, r->input, r->caller_id, r->trace);
 
     if (r->idempotency_key != NULL || r->caller_id != NULL) {
@@ -148,24 +197,6 @@ static void create(struct engine *e, struct start_request *r)
     }
     reply_started(e, r, in->row.num, in->row.tag, "accepted", engine_batch(e)->no);
 }
-
-static void reply_previous(struct engine *e, struct start_request *r, int64_t num, uint64_t tag,
-                           uint64_t hash)
-{
-    struct instance *in = engine_find(e, num);
-    struct err err;
-
-    if (hash != json_hash(r->input)) {
-        err_set(&err, ERR_CONFLICT,
-                "the key was used before with another input: use a new key for a new request");
-        reply_error(e, r, &err);
-        return;
-    }
-    reply_started(e, r, num, tag, "previously-accepted",
-                  in != NULL ? instance_gate(e, in) : e->committed);
-}
-
-static void begin(struct engine *e, struct start_request *r);
 
 static void key_found(void *arg, const struct err *err, int64_t num, uint64_t tag, uint64_t hash)
 {

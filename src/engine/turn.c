@@ -438,6 +438,7 @@ static void apply_notification(struct instance *in, struct turn *t, const struct
         live->held = true;
         break;
     case ENTRY_TURN:
+        live->yielded = live->turn_queued = false;
         if (live->held)
             begin(in, t, live->input);
         else
@@ -506,10 +507,7 @@ void turn_apply(struct engine *e, struct instance *in, const struct entry *entry
     } else {
         if (data != NULL)
             remember(in->live, data, entry->seq);
-        in->live->in_turn = true;
-        in->live->yielded = false;
         apply_notification(in, &turn, entry, data, more);
-        in->live->in_turn = false;
     }
     json_decref(parsed_data);
     json_decref(parsed_more);
