@@ -31,15 +31,14 @@ static json_t *task_value(const struct frame *f)
 static json_t *workflow_value(struct run *run)
 {
     if (run->workflow == NULL)
-        run->workflow =
-            json_pack("{s:s, s:O, s:O, s:o}", "id", turn_caller_id(run->turn), "definition",
-                      run->flow->document, "input", run->input, "startedAt",
-                      started_value(turn_started_at(run->turn)));
+        run->workflow = json_pack("{s:s, s:O, s:O, s:o}", "id", turn_caller_id(run->turn),
+                                  "definition", run->flow->document, "input", run->input,
+                                  "startedAt", started_value(turn_started_at(run->turn)));
     return run->workflow;
 }
 
-enum errcode common_eval(struct frame *f, struct expr *e, json_t *dot, json_t *locals,
-                         json_t **out, struct err *err)
+enum errcode common_eval(struct frame *f, struct expr *e, json_t *dot, json_t *locals, json_t **out,
+                         struct err *err)
 {
     struct run *run = f->run;
     unsigned uses = expr_uses(e);
@@ -127,13 +126,15 @@ static bool deeper_than(const json_t *value, int levels)
     if (levels == 0)
         return true;
     if (json_is_array(value)) {
-        json_array_foreach(value, i, part) {
+        json_array_foreach(value, i, part)
+        {
             if (deeper_than(part, levels - 1))
                 return true;
         }
         return false;
     }
-    json_object_foreach((json_t *)(uintptr_t)value, key, part) {
+    json_object_foreach((json_t *)(uintptr_t)value, key, part)
+    {
         if (deeper_than(part, levels - 1))
             return true;
     }

@@ -162,7 +162,8 @@ void check_keys(struct compiler *c, json_t *object, const char *pointer, const c
     const char *key;
     json_t *value;
 
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         const char *remedy;
 
         if (is_one_of(key, known) || is_one_of(key, more))
@@ -273,7 +274,8 @@ json_t *use_resolve(struct compiler *c, json_t *value, const char *section, cons
         return value;
     found = json_object_get(all, name);
     if (found == NULL) {
-        json_object_foreach(all, key, other) {
+        json_object_foreach(all, key, other)
+        {
             if (count < 100)
                 names[count++] = key;
         }
@@ -336,8 +338,8 @@ static struct schema *compile_schema(struct compiler *c, json_t *value, const ch
         report(c, ptr_key(c, pointer, "document"), "", "%s", err.text);
         return NULL;
     }
-    c->f->schemas = mem_grow(c->f->schemas, c->f->schema_count, &c->f->schema_cap,
-                             sizeof(struct schema *));
+    c->f->schemas =
+        mem_grow(c->f->schemas, c->f->schema_count, &c->f->schema_cap, sizeof(struct schema *));
     c->f->schemas[c->f->schema_count++] = schema;
     return schema;
 }

@@ -6,9 +6,8 @@
 #include "engine/flow/flow_internal.h"
 
 const struct task_kind *const task_kinds[] = {
-    &task_call, &task_do,  &task_for,    &task_fork, &task_raise,
-    &task_run,  &task_set, &task_switch, &task_try,  &task_wait,
-    NULL,
+    &task_call, &task_do,     &task_for, &task_fork, &task_raise, &task_run,
+    &task_set,  &task_switch, &task_try, &task_wait, NULL,
 };
 
 static const char *const later_kinds[] = {"emit", "listen", NULL};
@@ -47,7 +46,8 @@ static const struct task_kind *kind_of(struct compiler *c, json_t *def, const ch
     names[count] = NULL;
     if (found != NULL)
         return found;
-    json_object_foreach(def, key, value) {
+    json_object_foreach(def, key, value)
+    {
         const char *remedy = remedy_closest(c, key, names);
 
         if (*remedy != '\0') {
