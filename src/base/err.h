@@ -9,6 +9,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define ERR_TABLE(X)                                                                               \
     /* code            name                     HTTP retryable */                                  \
     X(ERR_OK, "ok", 200, false)                                                                    \
@@ -29,6 +33,7 @@
     X(ERR_MISDIRECTED, "misdirected", 421, false)                                                  \
     X(ERR_TOO_MANY, "too-many", 429, true)                                                         \
     X(ERR_INTERNAL, "internal", 500, false)                                                        \
+    X(ERR_UNSUPPORTED, "unsupported", 501, false)                                                  \
     X(ERR_COMMUNICATION, "communication", 502, true)                                               \
     X(ERR_UNAVAILABLE, "unavailable", 503, true)                                                   \
     X(ERR_STORE_FULL, "store-full", 507, true)                                                     \
@@ -63,5 +68,9 @@ enum errcode err_set(struct err *err, enum errcode code, const char *fmt, ...)
 const char *err_name(enum errcode code); /* "not-found"; static */
 int err_http_status(enum errcode code);  /* 404 */
 bool err_retryable(enum errcode code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,7 +15,10 @@ struct server;
  * taken. */
 enum errcode server_new(uv_loop_t *loop, const struct config *config, const struct api *api,
                         struct server **out, struct err *err);
-/* Stops accepting and refuses new starts with 503; waiting callers stay. */
+/* The port that a door ("ingress", "admin", "meta") got: what the configuration says, or what the
+ * system chose for port 0; 0 when the door is off. */
+unsigned server_port(const struct server *s, const char *door);
+/* Refuses new starts with 503 and Retry-After; questions are answered and waiting callers stay. */
 void server_drain(struct server *s);
 /* Answers who still waits with 503, closes all; run the loop until `closed`, which frees it. */
 void server_close(struct server *s, void (*closed)(void *arg), void *arg);
