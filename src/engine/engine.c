@@ -393,13 +393,13 @@ static void expired(void *arg, const struct err *err, json_t *result)
 
 static void expire(struct engine *e)
 {
-    if (e->expiring || e->paused || e->full || e->config.limits.retention_ms <= 0)
+    e->next_expiry = e->now + EXPIRE_EVERY_MS;
+    if (e->expiring || e->full || e->config.limits.retention_ms <= 0)
         return;
     json_t *args =
         json_pack("{s:I, s:i, s:I}", "before", (json_int_t)(e->now - e->config.limits.retention_ms),
                   "limit", (int)EXPIRE_BATCH, "after", (json_int_t)e->purge_after);
     e->expiring = true;
-    e->next_expiry = e->now + EXPIRE_EVERY_MS;
     e->store.query(e->store.self, "expired", args, expired, e);
     json_decref(args);
 }
