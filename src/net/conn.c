@@ -122,7 +122,8 @@ static void find_gone(struct pollfd *fds, struct conn **who, nfds_t count)
     if (count == 0 || poll(fds, count, 0) <= 0)
         return;
     for (nfds_t i = 0; i < count; i++)
-        if ((fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0 && who[i]->ex != NULL)
+        if ((fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0 && who[i]->ex != NULL &&
+            who[i]->ex->suspended)
             exchange_gone(who[i]->ex);
 }
 
@@ -148,6 +149,8 @@ void conn_sweep(struct hub *hub)
             who[count++] = c;
         }
         c->waited = true;
+        if (c->ex->wait_until != 0 && now >= c->ex->wait_until)
+            exchange_expire(c->ex);
         if (c->ex->feed != NULL)
             feed_tick(c->ex->feed, now);
     }

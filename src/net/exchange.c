@@ -343,6 +343,15 @@ void exchange_gone(struct exchange *ex)
     exchange_wake(ex);
 }
 
+void exchange_expire(struct exchange *ex)
+{
+    ex->wait_until = 0;
+    if (ex->ticket == 0) /* the answer is being read already */
+        return;
+    stop_waiting(ex);
+    exchange_fail(ex, ERR_NOT_READY, "the instance has not ended yet; ask again");
+}
+
 void exchange_cut(struct exchange *ex)
 {
     conn_cut(ex->conn);

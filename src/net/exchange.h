@@ -71,13 +71,14 @@ struct exchange {
     size_t discarded; /* bytes of the body beyond it */
     json_t *json;     /* the body; NULL when it was empty */
 
-    bool started;      /* the handler was called */
-    bool suspended;    /* the connection sleeps */
-    bool gone;         /* the client is gone or cut off: no answer */
-    bool close;        /* the connection ends with this answer */
-    unsigned held;     /* callbacks of the engine to come */
-    uint64_t ticket;   /* of a wait that api.forget ends, else 0 */
-    struct feed *feed; /* of an event stream, else NULL */
+    bool started;        /* the handler was called */
+    bool suspended;      /* the connection sleeps */
+    bool gone;           /* the client is gone or cut off: no answer */
+    bool close;          /* the connection ends with this answer */
+    unsigned held;       /* callbacks of the engine to come */
+    uint64_t wait_until; /* uv_now ms: answer "not ready" then; 0: never */
+    uint64_t ticket;     /* of a wait that api.forget ends, else 0 */
+    struct feed *feed;   /* of an event stream, else NULL */
 
     struct MHD_Response *response;
     unsigned status;
@@ -93,6 +94,8 @@ void exchange_on_completed(void *door, struct MHD_Connection *connection, void *
                            enum MHD_RequestTerminationCode code);
 /* Its client is gone: stops waiting for the engine. */
 void exchange_gone(struct exchange *ex);
+/* It has waited as long as it wanted to: answers ERR_NOT_READY. */
+void exchange_expire(struct exchange *ex);
 /* Answers all that wait with 503 and ends the feeds. */
 void exchange_abandon(struct hub *hub);
 void exchange_hub_fini(struct hub *hub);

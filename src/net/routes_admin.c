@@ -304,8 +304,11 @@ void admin_attach(struct exchange *ex)
 {
     int64_t timeout_ms;
 
-    if (query_int(ex, "timeoutMs", WAIT_MS, &timeout_ms))
-        attach(ex, timeout_ms);
+    if (!query_int(ex, "timeoutMs", 0, &timeout_ms))
+        return;
+    if (timeout_ms > 0) /* kept here: the engine waits until the end or until it is told not to */
+        ex->wait_until = uv_now(ex->hub->loop) + (uint64_t)timeout_ms;
+    attach(ex, WAIT_MS);
 }
 
 /* A member that must be a string when it is there. */
