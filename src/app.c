@@ -57,6 +57,8 @@ static void load_shipped(struct app *a)
         char *path = mem_printf("%s/%s", dir, places[i]);
         int loaded = documents_load_dir(a->documents, a->engine, path);
 
+        if (loaded >= 0)
+            log_info("app", "%d documents in %s", loaded, path);
         free(path);
         if (loaded >= 0)
             return;
@@ -66,7 +68,11 @@ static void load_shipped(struct app *a)
 static void load_dirs(struct app *a, char *const *dirs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (documents_load_dir(a->documents, a->engine, dirs[i]) < 0)
+        int n = documents_load_dir(a->documents, a->engine, dirs[i]);
+
+        if (n >= 0)
+            log_info("app", "%d documents in %s", n, dirs[i]);
+        else
             log_error("app", "the workflow directory %s cannot be read: %s", dirs[i],
                       strerror(errno));
     }
@@ -178,6 +184,11 @@ fail:
     store_boot_free(&boot);
     app_close(a);
     return code;
+}
+
+void app_interrupted(struct app *a)
+{
+    driver_interrupted(a->driver);
 }
 
 void app_api(struct app *a, struct api *api)

@@ -40,6 +40,8 @@ enum errcode app_load(struct app *a, const char *path, struct buf *report, const
  * config's grace, what is written is durable. A second signal skips the grace. */
 enum errcode app_serve(struct app *a, struct err *err);
 
+void app_interrupted(struct app *a); /* see driver_interrupted */
+
 /* Aborts calls, closes and frees everything. Runs the loop until nothing is left on it. */
 void app_close(struct app *a);
 

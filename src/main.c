@@ -1,4 +1,5 @@
 /* ultramcp-restate: the command line; picks the mode and wires the rooms together. */
+#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,13 +31,22 @@ static void log_start(const struct cli *c)
 
 static int load_config(struct cli *c)
 {
+    char cwd[PATH_MAX];
     struct err err;
 
-    if (config_load(c->values[OPT_CONFIG], &c->config, &err) != ERR_OK)
-        return cli_fail(&err);
+    if (config_load(c->values[OPT_CONFIG], &c->config, &err) != ERR_OK) {
+        cli_say("%s", err.text);
+        return CLI_USAGE;
+    }
     if (c->values[OPT_DATA] != NULL) {
         free(c->config->data);
         c->config->data = mem_strdup(c->values[OPT_DATA]);
+    }
+    if (c->config->data[0] != '/' && getcwd(cwd, sizeof cwd) != NULL) {
+        char *data = mem_printf("%s/%s", cwd, c->config->data);
+
+        free(c->config->data);
+        c->config->data = data;
     }
     return CLI_OK;
 }

@@ -11,6 +11,7 @@ enum {
     PREPARE_AFTER_MS = 1000, /* the first requests come first */
     PREPARE_EVERY_MS = 20,
     STILL_EVERY_MS = 10,
+    STILL_LOOKS = 2, /* in a row: what was answered last is on its way to who asked */
 };
 
 struct serving {
@@ -18,7 +19,7 @@ struct serving {
     uv_signal_t term, intr;
     uv_timer_t housekeeping; /* prepares expressions; while draining: looks whether all is still */
     uint64_t deadline;       /* of the grace, uv_now ms; 0: not draining */
-    int signals;
+    int signals, still;
     int open; /* handles that are not closed yet */
     bool done;
 };
@@ -39,7 +40,8 @@ static void on_drain(uv_timer_t *timer)
     struct serving *s = timer->data;
     bool late = uv_now(s->app->loop) >= s->deadline;
 
-    if (!late && !is_still(s->app))
+    s->still = is_still(s->app) ? s->still + 1 : 0;
+    if (!late && s->still < STILL_LOOKS)
         return;
     if (late)
         log_warn("app", "the grace is over: calls that run are made again after the next start");
@@ -59,6 +61,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     struct serving *s = handle->data;
     struct app *a = s->app;
 
+    driver_interrupted(a->driver);
     if (++s->signals > 1) {
         s->done = true;
         return;

@@ -126,6 +126,7 @@ static void on_signal(uv_signal_t *handle, int signum)
         remove_scratch(f->scratch);
         _exit(CLI_CANCELLED);
     }
+    app_interrupted(f->cli->app);
     cli_say("cancelling; once more to stop at once");
     struct api_act act = {.id = f->id, .by = "terminal", .why = "interrupted"};
     f->cli->api.cancel(f->cli->api.self, &act, on_cancelled, f);
@@ -209,12 +210,15 @@ static int show_end(struct cli *c, const json_t *end)
         return shown;
     if (strcmp(status, "completed") == 0)
         return CLI_OK;
+    if (strcmp(status, "cancelled") == 0) {
+        cli_say("the workflow was cancelled");
+        return CLI_CANCELLED;
+    }
     char *why = timeline_error_text(error);
-    const char *where = json_str(error, "instance", NULL);
-    cli_say("the workflow %s%s%s%s%s%s", status, where != NULL ? " (" : "",
-            where != NULL ? where : "", where != NULL ? ")" : "", *why != '\0' ? ": " : "", why);
+    cli_say("the workflow faulted (%s): %s", json_str(error, "instance", json_str(end, "id", "")),
+            why);
     free(why);
-    return strcmp(status, "cancelled") == 0 ? CLI_CANCELLED : CLI_FAILED;
+    return CLI_FAILED;
 }
 
 static int run(struct foreground *f, const struct flow *flow, json_t *input)

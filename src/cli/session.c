@@ -129,6 +129,22 @@ int cli_wait(struct cli *c, struct answer *a)
     return a->err.code == ERR_OK ? CLI_OK : cli_fail(&a->err);
 }
 
+/* What ended before the question came is answered from the store, with its output alone. */
+static int name_end(struct cli *c, const char *id, json_t *end)
+{
+    struct answer a = {0};
+    int status = CLI_OK;
+
+    if (!json_is_string(json_object_get(end, "status"))) {
+        c->api.describe(c->api.self, NULL, id, cli_answered, &a);
+        status = cli_wait(c, &a);
+        json_object_set_new(end, "id", json_string(id));
+        json_object_set(end, "status", json_object_get(a.result, "status"));
+        json_decref(a.result);
+    }
+    return status;
+}
+
 int cli_attach(struct cli *c, const char *id, struct answer *a)
 {
     do {
@@ -137,7 +153,9 @@ int cli_attach(struct cli *c, const char *id, struct answer *a)
         c->api.attach(c->api.self, NULL, id, ATTACH_MS, cli_answered, a);
         run_until(c, a);
     } while (a->err.code == ERR_NOT_READY || a->err.code == ERR_TIMEOUT);
-    return a->err.code == ERR_OK ? CLI_OK : cli_fail(&a->err);
+    if (a->err.code != ERR_OK)
+        return cli_fail(&a->err);
+    return name_end(c, id, a->result);
 }
 
 json_t *cli_journal(struct cli *c, const char *id, int *status)

@@ -155,6 +155,11 @@ double driver_lag_ms(const struct driver *d)
     return (double)(max / 1000) / 1000.0;
 }
 
+void driver_interrupted(struct driver *d)
+{
+    d->turn_at = 0;
+}
+
 bool driver_is_quiet(const struct driver *d)
 {
     return uv_hrtime() - d->worked_at > QUIET_MS * NS_PER_MS;

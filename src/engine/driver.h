@@ -41,6 +41,10 @@ void driver_api(struct driver *d, struct api *api);
 void driver_committed(void *arg, uint64_t batch_no, enum errcode code);
 void driver_call_done(void *arg, int64_t instance, uint32_t cmd, const struct call_result *result);
 
+/* To be called from the callback of a signal. It interrupts the loop's sleep, and libuv then
+ * forgets how long that was (it sets the beginning anew): this turn is left out of the lag. */
+void driver_interrupted(struct driver *d);
+
 /* Nothing was run for 100 ms: a moment for housekeeping that may take some milliseconds. */
 bool driver_is_quiet(const struct driver *d);
 
