@@ -65,6 +65,7 @@ static bool next_line(const char **text, long *line_no, uint64_t *hash)
 {
     while (**text != '\0') {
         const char *c = *text;
+        bool directive = *c == '#'; /* includes are alike everywhere */
         size_t words = 0;
 
         *hash = 0xcbf29ce484222325ULL;
@@ -76,7 +77,7 @@ static bool next_line(const char **text, long *line_no, uint64_t *hash)
         }
         *text = *c == '\n' ? c + 1 : c;
         (*line_no)++;
-        if (words >= TRIVIAL)
+        if (words >= TRIVIAL && !directive)
             return true;
     }
     return false;
@@ -87,6 +88,8 @@ static bool seen_before(struct patterns *p, uint64_t hash, const char *file, lon
     struct window *w;
 
     HASH_FIND(hh, p->seen, &hash, sizeof hash, w);
+    if (w != NULL && strcmp(w->file, file) == 0 && line < w->line + WINDOW)
+        return false; /* a list that is like itself */
     if (w != NULL) {
         if (json_array_size(p->examples) < EXAMPLES)
             json_array_append_new(p->examples, json_pack("{s:o, s:I, s:o, s:I}", "file",

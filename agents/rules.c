@@ -99,8 +99,9 @@ static void record(struct ruleset *s, size_t i, const struct walk_file *file, lo
                                     (json_int_t)line_no, "context", context(line, m, r->secret)));
 }
 
+/* `shown` is the line as it stands in the file: in the code alone strings are blank. */
 static void check_line(struct ruleset *s, const struct walk_file *file, bool raw, long line_no,
-                       const char *line)
+                       const char *line, const char *shown)
 {
     char lower[LINE_MAX_BYTES + 1];
     size_t n = 0;
@@ -119,13 +120,15 @@ static void check_line(struct ruleset *s, const struct walk_file *file, bool raw
         if (r->needle != NULL && strstr(lower, r->needle) == NULL)
             continue;
         if (regexec(&s->compiled[i], line, 1, &m, 0) == 0)
-            record(s, i, file, line_no, line, &m);
+            record(s, i, file, line_no, shown, &m);
     }
 }
 
 static void check_text(struct ruleset *s, const struct walk_file *file, bool raw, const char *text)
 {
-    char line[LINE_MAX_BYTES + 1];
+    char line[LINE_MAX_BYTES + 1], shown[LINE_MAX_BYTES + 1];
+    const char *original = file->text;
+    const char *start = text;
     long line_no = 1;
 
     while (*text != '\0') {
@@ -134,7 +137,9 @@ static void check_text(struct ruleset *s, const struct walk_file *file, bool raw
 
         memcpy(line, text, take);
         line[take] = '\0';
-        check_line(s, file, raw, line_no++, line);
+        memcpy(shown, original + (text - start), take);
+        shown[take] = '\0';
+        check_line(s, file, raw, line_no++, line, shown);
         text += text[len] == '\n' ? len + 1 : len;
     }
 }
