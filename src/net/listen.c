@@ -154,7 +154,7 @@ enum errcode listen_unix(const char *path, int *fd, struct err *err)
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0)
         return err_set(err, ERR_UNAVAILABLE, "no socket: %s", strerror(errno));
-    old = umask(077); /* the file is never there with another mode, not even for a moment */
+    old = umask(0177); /* the file never has another mode than 0600, not even for a moment */
     code =
         bind_and_listen(*fd, (const struct sockaddr *)&sun, sizeof sun, "admin socket", path, err);
     umask(old);

@@ -278,7 +278,7 @@ static enum errcode read_answer(struct ask *a, CURLcode code, json_t **result, s
 }
 
 /* Should attach ask again after this answer? */
-static bool asks_again(struct ask *a, enum errcode code)
+static bool asks_again(struct ask *a, CURLcode how, enum errcode code)
 {
     uint64_t now = uv_now(a->remote->loop);
 
@@ -290,7 +290,10 @@ static bool asks_again(struct ask *a, enum errcode code)
         a->retry_at = now + 1;
         return true;
     }
-    if (code != ERR_UNAVAILABLE || (!a->answered && a->failures == 0) || a->failures >= RETRIES)
+    /* A server that was never reached is an error; one that went away is expected back. */
+    if (how != CURLE_COULDNT_CONNECT && how != CURLE_COULDNT_RESOLVE_HOST)
+        a->answered = true;
+    if (code != ERR_UNAVAILABLE || !a->answered || a->failures >= RETRIES)
         return false;
     a->failures++;
     a->retry_at = now + RETRY_MS;
@@ -332,7 +335,7 @@ static void on_done(struct curl_job *job, CURLcode code)
         return;
     }
     status = read_answer(a, code, &result, &err);
-    if (a->kind == ASK_ATTACH && status != ERR_OK && asks_again(a, status))
+    if (a->kind == ASK_ATTACH && status != ERR_OK && asks_again(a, code, status))
         return;
     ask_free(a); /* before the callback, which may close all */
     cb(arg, status != ERR_OK ? &err : NULL, result);
