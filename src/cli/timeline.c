@@ -121,22 +121,33 @@ static void on_result(struct step *s)
     s->again_at = 0;
 }
 
-static void take(struct timeline *t, json_t *entry)
+/* The journal holds a value once: later entries name the entry that has it, the first by silence.
+ */
+static json_t *shared(json_t *entries, const json_t *entry)
+{
+    json_int_t seq = json_int(entry, "sameAs", 0);
+    const json_t *holder = json_array_get(entries, (size_t)seq);
+
+    return json_int(holder, "seq", -1) == seq ? json_object_get(holder, "data") : NULL;
+}
+
+static void take(struct timeline *t, json_t *entries, json_t *entry)
 {
     const char *kind = json_str(entry, "kind", ""), *name = json_str(entry, "name", "");
     json_t *data = json_object_get(entry, "data"), *more = json_object_get(entry, "more");
+    json_t *same = shared(entries, entry);
     int64_t at = json_int(entry, "at", 0);
     struct step *s;
 
     if (strcmp(kind, "task-started") == 0) {
-        step_add(t, name, at)->input = json_incref(data);
+        step_add(t, name, at)->input = json_incref(data != NULL ? data : same);
     } else if (strcmp(kind, "task") == 0) {
         s = step_add(t, name, at);
-        s->input = json_incref(more);
-        end(s, data != NULL ? data : more, NULL, at);
+        s->input = json_incref(more != NULL ? more : same);
+        end(s, data != NULL ? data : s->input, NULL, at);
     } else if (strcmp(kind, "task-ended") == 0) {
         if ((s = by_key(t, name)) != NULL && s->ended == 0)
-            end(s, data, more, at);
+            end(s, data != NULL ? data : same, more, at);
     } else if (strcmp(kind, "attempt-failed") == 0) {
         if ((s = by_command(t, json_int(entry, "cmd", -1))) != NULL)
             on_failed_attempt(s, entry);
@@ -159,7 +170,7 @@ void timeline_init(struct timeline *t, json_t *entries, const char *final)
     *t = (struct timeline){0};
     json_array_foreach(entries, i, entry)
     {
-        take(t, entry);
+        take(t, entries, entry);
     }
     for (i = 0; final != NULL && i < t->count; i++) {
         if (t->steps[i].ended == 0)

@@ -238,6 +238,25 @@ static void test_timeline(void **state)
     json_decref(list);
 }
 
+static void test_timeline_of_shared_values(void **state)
+{
+    json_t *list =
+        entries("[{\"seq\":0,\"kind\":\"started\",\"at\":1,\"data\":{\"a\":1}},"
+                "{\"seq\":1,\"kind\":\"task\",\"at\":2,\"name\":\"/do/0/x\",\"sameAs\":0},"
+                "{\"seq\":2,\"kind\":\"task-started\",\"at\":2,\"name\":\"/do/1/y\",\"sameAs\":0},"
+                "{\"seq\":3,\"kind\":\"task-ended\",\"at\":2,\"name\":\"/do/1/y\",\"sameAs\":99}]");
+    struct timeline t;
+
+    (void)state;
+    timeline_init(&t, list, "completed");
+    assert_int_equal(t.count, 2);
+    assert_int_equal(json_integer_value(json_object_get(t.steps[0].output, "a")), 1);
+    assert_int_equal(json_integer_value(json_object_get(t.steps[1].input, "a")), 1);
+    assert_null(t.steps[1].output); /* an answer that makes no sense is no crash */
+    timeline_fini(&t);
+    json_decref(list);
+}
+
 static void test_timeline_of_damaged_answers(void **state)
 {
     json_t *list = entries("[1, {}, {\"kind\":\"task-ended\",\"name\":\"x\"},"
@@ -301,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_duration),
         cmocka_unit_test(test_help_and_completion),
         cmocka_unit_test(test_timeline),
+        cmocka_unit_test(test_timeline_of_shared_values),
         cmocka_unit_test(test_timeline_of_damaged_answers),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_spans),
