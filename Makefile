@@ -3,8 +3,8 @@ SHELL := /bin/bash
 VERSION := 0.1.0
 BUILD ?= build
 PREFIX ?= /usr/local
-CC ?= gcc
-CXX ?= g++
+CC := gcc
+CXX := g++
 
 # Debian 12 packages. What only tests and benchmarks need is listed apart.
 DEPS := gcc g++ make pkg-config ca-certificates libuv1-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev \

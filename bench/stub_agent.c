@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
-                             "33\r\n\r\n{\"success\": true, \"response\": \"y\"}";
+                             "34\r\n\r\n{\"success\": true, \"response\": \"y\"}";
 
 struct conn {
     int fd;
