@@ -97,8 +97,9 @@ clean:
 $(BUILD)/ultramcp-restate: $(OBJ)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Without libonig: it has a regcomp of its own, which is not the C library's.
 $(BUILD)/ultramcp-agents: $(AGENT_OBJ) $(filter $(BUILD)/src/base/%,$(OBJ))
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CXX) $(LDFLAGS) -o $@ $^ $(filter-out -ljq -lonig,$(LDLIBS))
 
 $(BUILD)/libultramcp.a: $(LIB_OBJ)
 	@rm -f $@; ar rcs $@ $^

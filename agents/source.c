@@ -213,21 +213,36 @@ static bool header_name(const char *header, const char *end, const char **name, 
     return !is_keyword(word, *name_len);
 }
 
+/* Where what stands before the next brace begins. */
+struct header {
+    const char *at, *end;
+    long line;
+};
+
+/* Moves to the first word from `c` on, which is on `line`. */
+static void header_from(struct header *h, const char *c, long line)
+{
+    for (; c < h->end && isspace((unsigned char)*c); c++)
+        line += *c == '\n';
+    h->at = c;
+    h->line = line;
+}
+
 static void brace_functions(const char *code, size_t len, function_found *found, void *arg)
 {
     struct brace stack[NEST_MAX];
+    struct header header = {.end = code + len};
     size_t depth = 0;
-    long line = 1, header_line = 1;
+    long line = 1;
     bool inside = false; /* a function */
-    const char *header = code;
 
+    header_from(&header, code, line);
     for (const char *c = code; c < code + len; c++) {
-        if (*c == '\n')
-            line++;
         if (*c == '{') {
-            struct brace b = {.line = header_line};
+            struct brace b = {.line = header.line};
 
-            b.function = !inside && header_name(header, c, &b.name, &b.name_len);
+            b.function =
+                !inside && header.at < c && header_name(header.at, c, &b.name, &b.name_len);
             inside = inside || b.function;
             if (depth < NEST_MAX)
                 stack[depth] = b;
@@ -241,14 +256,10 @@ static void brace_functions(const char *code, size_t len, function_found *found,
                 inside = false;
             }
         }
-        if (*c == '{' || *c == '}' || *c == ';' || (*c == '\n' && header[0] == '#')) {
-            header = c + 1;
-            while (header < code + len && isspace((unsigned char)*header))
-                header++;
-            header_line = line;
-            for (const char *gap = c + 1; gap < header; gap++)
-                header_line += *gap == '\n';
-        }
+        if (strchr("{};", *c) != NULL ||
+            (*c == '\n' && c > header.at && header.at[0] == '#' && c[-1] != '\\'))
+            header_from(&header, c + 1, line + (*c == '\n'));
+        line += *c == '\n';
     }
 }
 
