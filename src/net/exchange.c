@@ -11,6 +11,7 @@
 #include "net/conn.h"
 
 enum {
+    VALUES_MAX = 200000, /* of one JSON body */
     SPARE_MAX = 256,
     SPARE_BODY_MAX = 16 * 1024,    /* a larger body's memory is given back */
     DISCARD_MAX = 16 * 1024 * 1024 /* of a refused body, so that its client reads the answer */
@@ -213,21 +214,50 @@ static enum MHD_Result receive(struct exchange *ex, const char *data, size_t siz
     return MHD_YES;
 }
 
-static void start(struct exchange *ex)
+/* 4 MiB of "[0,0,0,…" would become 100 MB of values. */
+static bool too_many_values(const char *text, size_t len)
+{
+    size_t count = 0;
+    bool in_string = false;
+
+    if (len <= VALUES_MAX) /* each takes a byte at least */
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (in_string && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
+            count++;
+    }
+    return count > VALUES_MAX;
+}
+
+/* False: answered. */
+static bool parse_body(struct exchange *ex)
 {
     struct err err;
 
+    if (ex->body.len == 0)
+        return true;
+    if (too_many_values(ex->body.data, ex->body.len)) {
+        exchange_fail(ex, ERR_TOO_LARGE, "the request body holds more than %d JSON values",
+                      VALUES_MAX);
+        return false;
+    }
+    if (json_parse(ex->body.data, ex->body.len, "the request body", &ex->json, &err) == ERR_OK)
+        return true;
+    exchange_err(ex, &err);
+    return false;
+}
+
+static void start(struct exchange *ex)
+{
     ex->started = true;
-    if (ex->hub->draining && ex->route->starts) {
+    if (ex->hub->draining && ex->route->starts)
         exchange_fail(ex, ERR_UNAVAILABLE, "the server is stopping and takes no new work");
-        return;
-    }
-    if (ex->body.len > 0 &&
-        json_parse(ex->body.data, ex->body.len, "the request body", &ex->json, &err) != ERR_OK) {
-        exchange_err(ex, &err);
-        return;
-    }
-    ex->route->handler(ex);
+    else if (parse_body(ex))
+        ex->route->handler(ex);
 }
 
 enum MHD_Result exchange_on_request(void *door, struct MHD_Connection *connection, const char *url,

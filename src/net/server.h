@@ -12,7 +12,7 @@
 struct server;
 
 /* Listens on config's addresses and DATA/admin.sock. ERR_UNAVAILABLE names the address that is
- * taken. */
+ * taken. After an error run the loop once more, which closes what was open already. */
 enum errcode server_new(uv_loop_t *loop, const struct config *config, const struct api *api,
                         struct server **out, struct err *err);
 /* The port that a door ("ingress", "admin", "meta") got: what the configuration says, or what the

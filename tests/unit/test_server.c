@@ -215,6 +215,9 @@ static void test_upload(void **state)
     expect(a, 200, NULL, NULL);
     expect(call(fx, "ingress", "POST /echo", "", large), 413, NULL, "\"too-large\"");
     expect(call(fx, "admin", "POST /instances/x/cancel", "", body), 413, NULL, "65536");
+    for (size_t i = 0; body[i] != '\0'; i++)
+        body[i] = i == 0 ? '[' : ",0"[i % 2];
+    expect(call(fx, "ingress", "POST /echo", "", body), 413, NULL, "JSON values");
     free(body);
     free(large);
 }
