@@ -66,7 +66,7 @@ ok "cancel reaches the child"
 id=$(cli start chain-of-debate --input "$two")
 wait_status "$id" completed
 before=$(calls_of 0 /debate)
-new=$(cli restart "$id" --from synthesize)
+new=$(cli restart "$id" --from /do/3/synthesize)
 [ -n "$new" ] && [ "$new" != "$id" ] || fail "restart gave \"$new\""
 wait_status "$new" completed
 same "nothing before the step is asked again" "$before" "$(calls_of 0 /debate)"
