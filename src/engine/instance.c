@@ -394,6 +394,10 @@ bool instance_turn(struct engine *e, struct instance *in)
         return false;
     if (take_order(e, in, n))
         return true;
+    if (n->kind == ENTRY_RESUMED || n->kind == ENTRY_CANCEL) {
+        free(in->row.why); /* what it was suspended for is over */
+        in->row.why = NULL;
+    }
     struct entry entry = {.kind = n->kind,
                           .cmd = n->cmd,
                           .at = e->now,

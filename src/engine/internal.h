@@ -286,6 +286,7 @@ void restart_request(struct engine *e, const struct api_act *act, const char *st
 void start_request(struct engine *e, const struct api_start *start, api_cb *cb, void *arg);
 void keys_forget(struct engine *e, struct instance *in);
 void keys_sweep(struct engine *e);
+void keys_free(struct engine *e);
 uint64_t json_hash(json_t *value); /* order of keys does not matter */
 
 #endif

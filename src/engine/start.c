@@ -95,6 +95,22 @@ static void key_free(struct engine *e, struct key_entry *k)
     free(k);
 }
 
+/* At the end: with the requests that still wait for a look-up. */
+void keys_free(struct engine *e)
+{
+    struct key_entry *k, *next;
+
+    HASH_ITER (hh, e->keys, k, next) {
+        while (k->waiting != NULL) {
+            struct start_request *r = k->waiting;
+
+            k->waiting = r->next;
+            request_free(r);
+        }
+        key_free(e, k);
+    }
+}
+
 /* Keys that were found free and then not used. */
 void keys_sweep(struct engine *e)
 {

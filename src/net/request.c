@@ -1,459 +1,367 @@
-/* One call on one easy handle. */
 #include "net/request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/problem.h"
-#include "net/reply.h"
+#include "net/headers.h"
+#include "net/request_internal.h"
 
 enum {
-    HEADER_LINE_MAX = 16 * 1024,
-    RETRY_AFTER_MAX_S = 3600,
-    EXCERPT_MAX = 200,
-    REDIRECTS_MAX = 10
+    KEEP_BYTES = 65536, /* larger buffers are not kept for the next call */
+    REDIRECTS_MAX = 10,
+    EXPECT_BYTES = 1048576, /* libcurl adds "Expect: 100-continue" to bodies beyond this */
+    TIMEOUT_MAX_MS = 86400000,
 };
 
-struct request {
-    const struct request_env *env;
-    struct curl_job job;
-    struct target target;
-    struct curl_slist *headers;
-    struct buf body, answer, line;
-    const json_t *spec;
-    request_done *done;
-    void *arg;
-    int64_t timeout_ms;
-    int redirects;
-    bool too_large;
-};
+/* ---- reading the answer ---- */
 
-/* ---- outcomes
- * ------------------------------------------------------------------------------------ */
-
-void outcome_from_err(struct outcome *out, const struct err *err)
-{
-    memset(out, 0, sizeof *out);
-    out->verdict = VERDICT_NEUTRAL;
-    if (err->code == ERR_INVALID || err->code == ERR_NOT_FOUND || err->code == ERR_CONFIG)
-        out->result.error =
-            problem_new("configuration", 400, "The call cannot be made", "%s", err->text);
-    else if (err->code == ERR_FORBIDDEN)
-        out->result.error =
-            problem_new("authorization", 403, "The call is not allowed", "%s", err->text);
-    else
-        out->result.error =
-            problem_new("communication", 503, "The call cannot be made", "%s", err->text);
-    out->result.retryable = err_retryable(err->code);
-}
-
-static void show(const struct request *r, char *out, size_t size)
-{
-    target_show(r->target.url, out, size);
-}
-
-static void outcome_transport(struct request *r, CURLcode code, struct outcome *out)
-{
-    char url[300];
-    bool timeout = code == CURLE_OPERATION_TIMEDOUT;
-
-    show(r, url, sizeof url);
-    memset(out, 0, sizeof *out);
-    out->verdict = VERDICT_FAILED;
-    if (r->too_large) {
-        out->verdict = VERDICT_ALIVE;
-        out->result.error = problem_new("communication", 502, "Answer too large",
-                                        "%s answered more than %llu bytes (egress.response-max)",
-                                        url, (unsigned long long)r->env->config->response_max);
-        return;
-    }
-    if (r->job.refused) {
-        out->verdict = VERDICT_NEUTRAL;
-        out->result.error = problem_new("authorization", 403, "Address refused",
-                                        "%s: the address is never called (egress policy)", url);
-        return;
-    }
-    out->result.error =
-        timeout ? problem_new("communication", 504, "No answer in time",
-                              "%s did not answer within %lld ms", url, (long long)r->timeout_ms)
-                : problem_new("communication", 500, "No answer", "%s: %s", url,
-                              curl_easy_strerror(code));
-    out->result.retryable = true;
-}
-
-static bool is_retryable(long status)
-{
-    return status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
-           status == 503 || status == 504;
-}
-
-static int64_t retry_after(CURL *easy)
-{
-    curl_off_t seconds = 0;
-
-    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds);
-    return (seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds) * 1000;
-}
-
-static void outcome_status(struct request *r, long status, struct outcome *out)
-{
-    char url[300], excerpt[EXCERPT_MAX];
-
-    show(r, url, sizeof url);
-    reply_harmless(r->answer.data != NULL ? r->answer.data : "", r->answer.len, excerpt,
-                   sizeof excerpt);
-    out->result.error =
-        problem_new("communication", (int)status, "The agent answered with an error",
-                    "HTTP %ld from %s%s%s", status, url, excerpt[0] != '\0' ? ": " : "", excerpt);
-    out->result.retryable = is_retryable(status);
-    out->result.retry_after_ms = retry_after(r->job.easy);
-    out->verdict = status >= 500 ? VERDICT_FAILED : VERDICT_ALIVE;
-}
-
-static json_t *whole_response(struct request *r, long status, json_t *content)
-{
-    const char *url = NULL;
-
-    curl_easy_getinfo(r->job.easy, CURLINFO_EFFECTIVE_URL, &url);
-    char shown[300];
-    target_show(url != NULL ? url : r->target.url, shown, sizeof shown);
-    return json_pack("{s:{s:s, s:s, s:{}}, s:i, s:o, s:o}", "request", "method",
-                     json_str(r->spec, "method", "get"), "uri", shown, "headers", "statusCode",
-                     (int)status, "headers", reply_headers(r->job.easy), "content", content);
-}
-
-static void outcome_answer(struct request *r, struct outcome *out)
-{
-    const char *form = json_str(r->spec, "output", "content"), *type = NULL;
-    const char *data = r->answer.data != NULL ? r->answer.data : "";
-    long status = 0;
-    json_t *content;
-    struct err err;
-
-    memset(out, 0, sizeof *out);
-    curl_easy_getinfo(r->job.easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(r->job.easy, CURLINFO_CONTENT_TYPE, &type);
-    if (status < 200 || status > (json_bool(r->spec, "redirect", false) ? 399 : 299)) {
-        outcome_status(r, status, out);
-        return;
-    }
-    out->verdict = VERDICT_ALIVE;
-    if (strcmp(form, "raw") == 0) {
-        out->result.output = reply_base64(data, r->answer.len);
-        return;
-    }
-    if (reply_content(type, data, r->answer.len, &content, &err) != ERR_OK) {
-        char url[300];
-
-        show(r, url, sizeof url);
-        out->result.error =
-            problem_new("communication", 502, "The answer cannot be read", "%s: %s", url, err.text);
-        out->result.retryable = true;
-        out->verdict = VERDICT_FAILED;
-        return;
-    }
-    out->result.output =
-        strcmp(form, "response") == 0 ? whole_response(r, status, content) : content;
-}
-
-/* ---- the answer
- * ---------------------------------------------------------------------------------- */
-
-static size_t on_data(char *data, size_t size, size_t count, void *arg)
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct request *r = arg;
+    size_t len = size * count;
+    long status = 0;
 
-    if (!buf_add(&r->answer, data, size * count)) {
+    curl_easy_getinfo(r->job.easy, CURLINFO_RESPONSE_CODE, &status);
+    r->received += len;
+    if (r->received > r->env->config->response_max) {
         r->too_large = true;
         return 0;
     }
-    return size * count;
-}
+    if (status >= 400) { /* of an error only the beginning is shown */
+        size_t room = r->answer.len < ERROR_BODY_MAX ? ERROR_BODY_MAX - r->answer.len : 0;
 
-static void finish(struct request *r, struct outcome *out)
-{
-    curl_slist_free_all(r->headers);
-    r->headers = NULL;
-    target_fini(&r->target);
-    memset(&r->target, 0, sizeof r->target);
-    r->spec = NULL;
-    r->done(r->arg, r, out);
-}
-
-/* Redirects are followed here, one at a time, each by the egress policy. True: on its way. */
-static bool follow(struct request *r, struct outcome *out)
-{
-    char *location = NULL;
-    struct target next = {0};
-    struct err err;
-    bool same;
-
-    curl_easy_getinfo(r->job.easy, CURLINFO_REDIRECT_URL, &location);
-    if (location == NULL || !json_bool(r->spec, "redirect", false))
-        return false;
-    if (++r->redirects > REDIRECTS_MAX) {
-        err_set(&err, ERR_COMMUNICATION, "more than %d redirects", REDIRECTS_MAX);
-        outcome_from_err(out, &err);
-        return false;
+        buf_add(&r->answer, data, len < room ? len : room);
+        return len;
     }
-    if (target_from_url(r->env->agents, r->env->config, location, &next, &err) != ERR_OK) {
-        outcome_from_err(out, &err);
-        return false;
-    }
-    same = target_same_origin(r->target.url, next.url);
-    char *url = next.url;
-    next.url = r->target.url;
-    r->target.url = url;
-    target_fini(&next);
-    if (!same) { /* what was meant for one host goes to no other */
-        curl_slist_free_all(r->headers);
-        r->headers = NULL;
-        curl_easy_setopt(r->job.easy, CURLOPT_HTTPHEADER, NULL);
-    }
-    buf_clear(&r->answer);
-    curl_easy_setopt(r->job.easy, CURLOPT_URL, r->target.url);
-    curl_job_add(&r->job);
-    return true;
+    return buf_add(&r->answer, data, len) ? len : 0;
 }
 
-static void on_done(struct curl_job *job, CURLcode code)
-{
-    struct request *r = (struct request *)(void *)((char *)job - offsetof(struct request, job));
-    struct outcome out;
+/* ---- building ---- */
 
-    memset(&out, 0, sizeof out);
-    if (code != CURLE_OK) {
-        outcome_transport(r, code, &out);
-    } else {
-        if (follow(r, &out))
-            return;
-        if (out.result.error == NULL)
-            outcome_answer(r, &out);
-    }
-    finish(r, &out);
+static enum errcode add_own(struct request *r, const char *name, const char *value, struct err *err)
+{
+    return value[0] != '\0' ? headers_add(&r->headers, name, value, strlen(value), false, err)
+                            : ERR_OK;
 }
 
-/* ---- the request
- * --------------------------------------------------------------------------------- */
-
-static bool is_field(const char *text)
+static bool is_credential(const char *name)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if ((*p < 0x20 && *p != '\t') || *p == 0x7f)
-            return false;
-    }
-    return true;
+    return strcasecmp(name, "authorization") == 0 || strcasecmp(name, "cookie") == 0;
 }
 
-static bool is_name(const char *text)
+static enum errcode add_spec_headers(struct request *r, struct err *err)
 {
-    return text[0] != '\0' &&
-           text[strspn(
-               text,
-               "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] ==
-               '\0';
-}
-
-static enum errcode add_header(struct request *r, const char *name, const char *value,
-                               struct err *err)
-{
-    if (!is_name(name) || !is_field(value))
-        return err_set(err, ERR_INVALID,
-                       "the header \"%.60s\" has a name or a value that HTTP forbids", name);
-    buf_clear(&r->line);
-    if (!buf_printf(&r->line, "%s: %s", name, value))
-        return err_set(err, ERR_INVALID, "the header \"%.60s\" is too long", name);
-    r->headers = curl_slist_append(r->headers, r->line.data);
-    return ERR_OK;
-}
-
-static enum errcode add_token(struct request *r, const struct config_agent *a, struct err *err)
-{
-    struct buf token;
-    enum errcode code;
-
-    if (a->token_env == NULL && a->token_file == NULL)
-        return ERR_OK;
-    buf_init(&token, HEADER_LINE_MAX);
-    buf_str(&token, "Bearer ");
-    code = a->token_env != NULL ? secret_env(a->token_env, &token, err)
-                                : secret_file(r->env->secrets, a->token_file, &token, err);
-    if (code == ERR_OK)
-        code = add_header(r, "Authorization", token.data, err);
-    buf_fini(&token);
-    return code;
-}
-
-static enum errcode add_configured(struct request *r, const struct config_agent *a, struct err *err)
-{
-    enum errcode code = ERR_OK;
-
-    for (size_t i = 0; i < a->header_count && code == ERR_OK; i++) {
-        struct buf value;
-
-        buf_init(&value, HEADER_LINE_MAX);
-        buf_str(&value, "");
-        code = secret_expand(r->env->secrets, a->headers[i].value, &value, err);
-        if (code == ERR_OK)
-            code = add_header(r, a->headers[i].name, value.data, err);
-        buf_fini(&value);
-    }
-    return code;
-}
-
-static enum errcode add_given(struct request *r, struct err *err)
-{
-    json_t *headers = json_object_get(r->spec, "headers"), *value;
+    json_t *value, *headers = json_object_get(r->spec, "headers");
     const char *name;
     enum errcode code = ERR_OK;
 
     json_object_foreach(headers, name, value)
     {
-        char *text = json_is_string(value) ? NULL : json_text(value);
+        char *text = NULL;
+        size_t len;
 
-        if (code == ERR_OK && !json_is_null(value))
-            code = add_header(r, name, text != NULL ? text : json_string_value(value), err);
+        if (json_is_null(value))
+            continue;
+        if (json_is_object(value) || json_is_array(value))
+            return err_set(err, ERR_INVALID, "the value of header %.60s is no text", name);
+        if (!json_is_string(value))
+            text = json_text(value);
+        len = text != NULL ? strlen(text) : json_string_length(value);
+        code = headers_add(&r->headers, name, text != NULL ? text : json_string_value(value), len,
+                           is_credential(name), err);
         free(text);
+        if (code != ERR_OK)
+            return code;
     }
     return code;
 }
 
-static bool has_content_type(const struct request *r)
+/* Configured headers and the token; all of them may be secrets. */
+static enum errcode add_configured(struct request *r, struct err *err)
 {
-    for (const struct curl_slist *h = r->headers; h != NULL; h = h->next) {
-        if (strncasecmp(h->data, "content-type:", 13) == 0)
-            return true;
+    const struct config_agent *c = r->target.agent->config;
+    enum errcode code = ERR_OK;
+    struct buf value;
+
+    buf_init(&value, HEADERS_BYTES_MAX);
+    for (size_t i = 0; code == ERR_OK && i < c->header_count; i++) {
+        buf_clear(&value);
+        code = secret_expand(r->env->secrets, c->headers[i].value, &value, err);
+        if (code == ERR_OK)
+            code = headers_add(&r->headers, c->headers[i].name,
+                               value.data != NULL ? value.data : "", value.len, true, err);
     }
-    return false;
-}
-
-static enum errcode add_headers(struct request *r, const struct call *call, struct err *err)
-{
-    enum errcode code = add_given(r, err);
-
-    if (code == ERR_OK && r->target.agent->registered)
-        code = add_configured(r, r->target.agent->config, err);
-    if (code == ERR_OK && r->target.agent->registered)
-        code = add_token(r, r->target.agent->config, err);
-    if (code == ERR_OK)
-        code = add_header(r, "Idempotency-Key", call->idempotency_key, err);
-    if (code == ERR_OK && call->traceparent[0] != '\0')
-        code = add_header(r, "traceparent", call->traceparent, err);
+    if (code == ERR_OK && (c->token_env != NULL || c->token_file != NULL)) {
+        buf_clear(&value);
+        buf_str(&value, "Bearer ");
+        code = c->token_env != NULL ? secret_env(c->token_env, &value, err)
+                                    : secret_file(r->env->secrets, c->token_file, &value, err);
+        if (code == ERR_OK)
+            code = headers_add(&r->headers, "authorization", value.data, value.len, true, err);
+    }
+    if (value.data != NULL)
+        explicit_bzero(value.data, value.cap);
+    buf_fini(&value);
     return code;
 }
 
-static enum errcode set_body(struct request *r, struct err *err)
+static bool says_json(const char *type)
+{
+    size_t len = strcspn(type, "; \t");
+
+    return len >= 4 && strncasecmp(type + len - 4, "json", 4) == 0;
+}
+
+static enum errcode build_body(struct request *r, struct err *err)
 {
     const json_t *body = json_object_get(r->spec, "body");
-    const char *method = json_str(r->spec, "method", "post");
-    bool text = json_is_string(body) && !has_content_type(r);
-    enum errcode code = ERR_OK;
+    const char *type = headers_get(&r->headers, "content-type");
 
-    curl_easy_setopt(r->job.easy, CURLOPT_HTTPGET, 1L);
-    if (body != NULL) {
-        buf_clear(&r->body);
-        if (json_is_string(body))
-            buf_add(&r->body, json_string_value(body), json_string_length(body));
-        else
-            json_write(&r->body, body);
-        if (r->body.full)
-            return err_set(err, ERR_TOO_LARGE, "the body of the call is too large");
-        if (!has_content_type(r))
-            code = add_header(r, "Content-Type", text ? "text/plain" : "application/json", err);
-        curl_easy_setopt(r->job.easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(r->job.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
-        curl_easy_setopt(r->job.easy, CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
-    } else if (strcasecmp(method, "post") == 0) {
-        curl_easy_setopt(r->job.easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(r->job.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
-        curl_easy_setopt(r->job.easy, CURLOPT_POSTFIELDS, "");
+    r->has_body = body != NULL && !json_is_null(body);
+    if (!r->has_body)
+        return ERR_OK;
+    bool text = json_is_string(body) && (type == NULL || !says_json(type));
+    bool fits = text ? buf_add(&r->body, json_string_value(body), json_string_length(body))
+                     : json_write(&r->body, body);
+    if (!fits || r->body.full)
+        return err_set(err, ERR_TOO_LARGE, "the body of the call is larger than %zu bytes",
+                       r->body.max);
+    return add_own(r, "content-type", text ? "text/plain; charset=utf-8" : "application/json", err);
+}
+
+static enum errcode read_method(struct request *r, struct err *err)
+{
+    const char *text = json_str(r->spec, "method", r->is_agent ? "POST" : "GET");
+    size_t n = 0;
+
+    for (; text[n] != '\0' && n + 1 < sizeof r->method; n++) {
+        char c = text[n] >= 'a' && text[n] <= 'z' ? (char)(text[n] - 32) : text[n];
+
+        if (c < 'A' || c > 'Z')
+            break;
+        r->method[n] = c;
     }
+    r->method[n] = '\0';
+    if (text[n] != '\0' || n == 0 || strcmp(r->method, "CONNECT") == 0 ||
+        strcmp(r->method, "TRACE") == 0)
+        return err_set(err, ERR_INVALID, "\"%.20s\" is no method that a call may use", text);
+    return ERR_OK;
+}
+
+static enum errcode read_spec(struct request *r, struct err *err)
+{
+    const char *output = json_str(r->spec, "output", "content");
+
+    r->is_agent = strcmp(json_str(r->spec, "kind", ""), "agent") == 0;
+    r->follow = json_bool(r->spec, "redirect", false);
+    if (strcmp(output, "content") == 0)
+        r->form = FORM_CONTENT;
+    else if (strcmp(output, "raw") == 0)
+        r->form = FORM_RAW;
+    else if (strcmp(output, "response") == 0)
+        r->form = FORM_RESPONSE;
+    else
+        return err_set(err, ERR_INVALID, "\"%.20s\" is no output of a call", output);
+    return read_method(r, err);
+}
+
+static enum errcode build(struct request *r, const struct call *call, struct err *err)
+{
+    enum errcode code = read_spec(r, err);
+
+    if (code == ERR_OK)
+        code = add_spec_headers(r, err);
+    if (code == ERR_OK)
+        code = add_configured(r, err);
+    if (code == ERR_OK)
+        code = build_body(r, err);
+    if (code == ERR_OK)
+        code = add_own(r, "idempotency-key", call->idempotency_key, err);
+    if (code == ERR_OK)
+        code = add_own(r, "traceparent", call->traceparent, err);
     return code;
 }
 
-static enum errcode set_method(struct request *r, struct err *err)
-{
-    static const char *const methods[] = {"GET",    "POST", "PUT",     "PATCH",
-                                          "DELETE", "HEAD", "OPTIONS", NULL};
-    const char *method = json_str(r->spec, "method", "post");
+/* ---- sending ---- */
 
-    for (const char *const *m = methods; *m != NULL; m++) {
-        if (strcasecmp(*m, method) != 0)
-            continue;
-        curl_easy_setopt(r->job.easy, CURLOPT_NOBODY, strcmp(*m, "HEAD") == 0 ? 1L : 0L);
-        curl_easy_setopt(r->job.easy, CURLOPT_CUSTOMREQUEST, *m);
-        return ERR_OK;
+static void set_method(struct request *r)
+{
+    CURL *easy = r->job.easy;
+    const char *custom = r->method;
+
+    if (r->has_body || strcmp(r->method, "POST") == 0) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+        if (strcmp(r->method, "POST") == 0)
+            custom = NULL;
+    } else if (strcmp(r->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        custom = NULL;
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* also undoes NOBODY and POST */
+        if (strcmp(r->method, "GET") == 0)
+            custom = NULL;
     }
-    return err_set(err, ERR_INVALID, "\"%.20s\" is no HTTP method", method);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, custom);
 }
+
+/* Sends (or, after a redirect, sends on) within what is left of the deadline. */
+static void launch(struct request *r, bool with_secrets)
+{
+    int64_t left_ms = (int64_t)(r->deadline - uv_hrtime() / 1000000);
+    /* Headers that libcurl would add by itself and that nobody asked for. */
+    r->quiet[0] = (struct curl_slist){.data = (char *)(uintptr_t) "Content-Type:"};
+    r->quiet[1] = (struct curl_slist){.data = (char *)(uintptr_t) "Expect:"};
+    struct curl_slist **end = &r->list;
+
+    r->list = headers_list(&r->headers, with_secrets);
+    while (*end != NULL)
+        end = &(*end)->next;
+    if (!r->has_body && headers_get(&r->headers, "content-type") == NULL) {
+        *end = &r->quiet[0];
+        end = &r->quiet[0].next;
+    }
+    if (r->body.len > EXPECT_BYTES)
+        *end = &r->quiet[1];
+    buf_clear(&r->answer);
+    r->received = 0;
+    r->error[0] = '\0';
+    set_method(r);
+    curl_easy_setopt(r->job.easy, CURLOPT_URL, r->target.url);
+    curl_easy_setopt(r->job.easy, CURLOPT_HTTPHEADER, r->list);
+    curl_easy_setopt(r->job.easy, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms : 1L);
+    curl_job_add(&r->job);
+}
+
+/* True when the answer is a redirect that is followed: the request is on its way again. False:
+ * `err` is set when the redirect is refused. */
+static bool follow_redirect(struct request *r, long status, struct err *err)
+{
+    char *location = NULL;
+    struct target next;
+
+    if (!r->follow ||
+        (status != 301 && status != 302 && status != 303 && status != 307 && status != 308))
+        return false;
+    curl_easy_getinfo(r->job.easy, CURLINFO_REDIRECT_URL, &location);
+    if (location == NULL)
+        return false;
+    if (r->hops++ >= REDIRECTS_MAX) {
+        err_set(err, ERR_COMMUNICATION, "more than %d redirects", REDIRECTS_MAX);
+        return false;
+    }
+    if (target_from_url(r->env->agents, r->env->config, location, &next, err) != ERR_OK)
+        return false;
+    r->secrets_stay = r->secrets_stay && target_same_origin(r->target.url, next.url);
+    free(r->target.url);
+    r->target.url = next.url; /* the agent whose slot and breaker this is stays */
+    if (strcmp(r->method, "HEAD") != 0 &&
+        (status == 303 || (status != 307 && status != 308 && strcmp(r->method, "POST") == 0))) {
+        strcpy(r->method, "GET");
+        r->has_body = false;
+        buf_clear(&r->body);
+    }
+    launch(r, r->secrets_stay);
+    return true;
+}
+
+static void on_done(struct curl_job *job, CURLcode code)
+{
+    struct request *r = (struct request *)job;
+    struct err err = {.code = ERR_OK};
+    struct outcome out = {0};
+    long status = 0;
+
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(r->job.easy, CURLINFO_RESPONSE_CODE, &status);
+        if (follow_redirect(r, status, &err))
+            return;
+    }
+    if (err.code != ERR_OK)
+        outcome_from_err(&out, &err);
+    else
+        request_outcome(r, code, &out);
+    request_abort(r); /* clean for the next call */
+    r->done(r->arg, r, &out);
+}
+
+/* ---- the life of a request ---- */
 
 struct request *request_new(const struct request_env *env)
 {
     struct request *r = mem_zalloc(sizeof *r);
 
     r->env = env;
-    buf_init(&r->body, 64 << 20);
+    headers_init(&r->headers);
+    buf_init(&r->body, REQUEST_BODY_MAX);
     buf_init(&r->answer, env->config->response_max);
-    buf_init(&r->line, HEADER_LINE_MAX);
     curl_job_init(&r->job, env->loop, on_done);
-    curl_easy_setopt(r->job.easy, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(r->job.easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(r->job.easy, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(r->job.easy, CURLOPT_ERRORBUFFER, r->error);
+    curl_easy_setopt(r->job.easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(r->job.easy, CURLOPT_USERAGENT, "ultramcp-restate/" VERSION);
-    curl_easy_setopt(r->job.easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
     return r;
+}
+
+static void shrink(struct buf *b)
+{
+    if (b->cap > KEEP_BYTES)
+        buf_fini(b);
+    else
+        buf_clear(b);
+}
+
+void request_abort(struct request *r)
+{
+    curl_job_remove(&r->job);
+    headers_clear(&r->headers);
+    shrink(&r->body);
+    shrink(&r->answer);
+    target_fini(&r->target);
+    r->spec = NULL;
 }
 
 void request_free(struct request *r)
 {
+    request_abort(r);
     curl_job_fini(&r->job);
-    curl_slist_free_all(r->headers);
-    target_fini(&r->target);
+    headers_fini(&r->headers);
     buf_fini(&r->body);
     buf_fini(&r->answer);
-    buf_fini(&r->line);
     free(r);
 }
 
 bool request_send(struct request *r, const struct call *call, struct target *target,
                   request_done *done, void *arg, struct outcome *out)
 {
+    int64_t timeout_ms = json_int(call->spec, "timeout", target->agent->config->timeout_ms);
     struct err err;
 
+    if (timeout_ms < 1 || timeout_ms > TIMEOUT_MAX_MS)
+        timeout_ms = timeout_ms < 1 ? 1 : TIMEOUT_MAX_MS;
     r->target = *target;
-    memset(target, 0, sizeof *target);
+    *target = (struct target){0};
     r->spec = call->spec;
     r->done = done;
     r->arg = arg;
-    r->redirects = 0;
+    r->hops = 0;
     r->too_large = false;
-    r->timeout_ms = json_int(call->spec, "timeout", r->target.agent->config->timeout_ms);
-    buf_clear(&r->answer);
-    if (add_headers(r, call, &err) != ERR_OK || set_body(r, &err) != ERR_OK ||
-        set_method(r, &err) != ERR_OK) {
+    r->secrets_stay = true;
+    r->timeout_ms = timeout_ms;
+    r->deadline = uv_hrtime() / 1000000 + (uint64_t)timeout_ms;
+    if (build(r, call, &err) != ERR_OK) {
         outcome_from_err(out, &err);
         request_abort(r);
         return false;
     }
-    r->headers = curl_slist_append(r->headers, "Expect:");
-    curl_easy_setopt(r->job.easy, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(r->job.easy, CURLOPT_URL, r->target.url);
-    curl_easy_setopt(r->job.easy, CURLOPT_TIMEOUT_MS,
-                     (long)(r->timeout_ms > 0 ? r->timeout_ms : 1));
-    curl_job_add(&r->job);
+    launch(r, true);
     return true;
-}
-
-void request_abort(struct request *r)
-{
-    curl_job_remove(&r->job);
-    curl_slist_free_all(r->headers);
-    r->headers = NULL;
-    target_fini(&r->target);
-    memset(&r->target, 0, sizeof r->target);
-    r->spec = NULL;
 }

@@ -263,6 +263,23 @@ bool target_same_origin(const char *a, const char *b)
     return same;
 }
 
+char *target_public(const char *text)
+{
+    CURLU *url = curl_url();
+    char *shown = NULL;
+
+    if (url != NULL && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK) {
+        curl_url_set(url, CURLUPART_USER, NULL, 0);
+        curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
+        curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
+        curl_url_get(url, CURLUPART_URL, &shown, 0);
+    }
+    char *out = mem_strdup(shown != NULL ? shown : "");
+    curl_free(shown);
+    curl_url_cleanup(url);
+    return out;
+}
+
 void target_show(const char *url, char *out, size_t size)
 {
     struct parts p;

@@ -32,6 +32,9 @@ enum errcode target_from_url(struct agents *agents, const struct config *config,
 /* Scheme, host and port agree, so that credentials for one may go to the other. */
 bool target_same_origin(const char *a, const char *b);
 
+/* The URL without user, password and fragment. The caller frees. */
+char *target_public(const char *url);
+
 /* Writes the URL without user, password, query and fragment, cut to fit. */
 void target_show(const char *url, char *out, size_t size);
 

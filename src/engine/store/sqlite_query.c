@@ -283,11 +283,10 @@ static json_t *entry_json(const struct entry *e)
     json_t *o = json_pack("{s:i, s:s, s:s, s:I}", "seq", (int)e->seq, "kind", entry_name(e->kind),
                           "class", classes[entry_class_of(e->kind)], "at", (json_int_t)e->at);
 
-    if (e->cmd != 0)
-        json_object_set_new(o, (e->flags & ENTRY_SAME_DATA) != 0 ? "sameAs" : "cmd",
-                            json_integer(e->cmd));
-    if (e->kind == ENTRY_TASK && (e->flags & ENTRY_SAME_DATA) != 0 && e->cmd == 0)
-        json_object_set_new(o, "sameAs", json_integer(0));
+    if ((e->flags & ENTRY_SAME_DATA) != 0)
+        json_object_set_new(o, "sameAs", json_integer(e->cmd));
+    else if (e->cmd != 0)
+        json_object_set_new(o, "cmd", json_integer(e->cmd));
     if (e->attempt != 0)
         json_object_set_new(o, "attempt", json_integer(e->attempt));
     if (e->name_len > 0)
