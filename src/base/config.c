@@ -27,9 +27,14 @@ enum { FILE_MAX = 1 << 20, NAMES_MAX = 96, VARIABLE_MAX = 160 };
  */
 
 #define S(key, kind, name, least, most, fallback)                                                  \
-    {key, SETTING_##kind, offsetof(struct config, name), 0, least, most, fallback}
+    {                                                                                              \
+        key, SETTING_##kind, offsetof(struct config, name), 0, least, most, fallback               \
+    }
 #define LIST(key, kind, name, length)                                                              \
-    {key, SETTING_##kind, offsetof(struct config, name), offsetof(struct config, length), 0, 0, ""}
+    {                                                                                              \
+        key, SETTING_##kind, offsetof(struct config, name), offsetof(struct config, length), 0, 0, \
+            ""                                                                                     \
+    }
 
 static const struct setting top[] = {
     S("data", PATH, data, 0, 0, NULL), /* the default depends on the user: default_data */
@@ -68,10 +73,13 @@ static const struct setting egress[] = {
     S("response-max", SIZE, response_max, 1, GIB, "16MiB"),
 };
 
-#define SECTION(name, settings) {name, settings, sizeof(settings) / sizeof *(settings)}
-const struct section config_sections[SECTION_COUNT] = {
-    SECTION("", top), SECTION("server", server), SECTION("limits", limits),
-    SECTION("egress", egress)};
+#define SECTION(name, settings)                                                                    \
+    {                                                                                              \
+        name, settings, sizeof(settings) / sizeof *(settings)                                      \
+    }
+const struct section config_sections[SECTION_COUNT] = {SECTION("", top), SECTION("server", server),
+                                                       SECTION("limits", limits),
+                                                       SECTION("egress", egress)};
 
 void section_defaults(const struct section *section, void *base)
 {

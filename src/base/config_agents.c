@@ -18,15 +18,14 @@ enum { AGENTS_MAX = 1000, HEADERS_MAX = 64, NAME_MAX_LEN = 63, HOST_TEXT_MAX = 9
 #define DAY (24 * HOUR)
 
 #define S(key, kind, name, least, most, fallback)                                                  \
-    {key, SETTING_##kind, offsetof(struct config_agent, name), 0, least, most, fallback}
+    {                                                                                              \
+        key, SETTING_##kind, offsetof(struct config_agent, name), 0, least, most, fallback         \
+    }
 #define LIST(key, kind, name, length)                                                              \
-    {key,                                                                                          \
-     SETTING_##kind,                                                                               \
-     offsetof(struct config_agent, name),                                                          \
-     offsetof(struct config_agent, length),                                                        \
-     0,                                                                                            \
-     0,                                                                                            \
-     NULL}
+    {                                                                                              \
+        key, SETTING_##kind, offsetof(struct config_agent, name),                                  \
+            offsetof(struct config_agent, length), 0, 0, NULL                                      \
+    }
 
 enum { OWN_TYPE, OWN_URL, OWN_HEALTH, OWN_HOSTS }; /* the first rows of `own` */
 static const struct setting own[] = {
@@ -53,7 +52,10 @@ static const struct setting policy[] = {
     S("retry.suspend", FLAG, retry.suspend, 0, 1, "false"),
 };
 
-#define SECTION(settings) {"agents", settings, sizeof(settings) / sizeof *(settings)}
+#define SECTION(settings)                                                                          \
+    {                                                                                              \
+        "agents", settings, sizeof(settings) / sizeof *(settings)                                  \
+    }
 const struct section config_agent_own = SECTION(own), config_agent_policy = SECTION(policy);
 
 /* The agents of UltraMCP, where the reference agents listen. */
@@ -176,8 +178,8 @@ static enum errcode read_header(struct agents_draft *d, struct config_agent *a,
     if (a->header_count == HEADERS_MAX)
         return config_bad(d->file, leaf, "is one header too many: 64 at most", err);
     a->headers = mem_array(a->headers, a->header_count + 1, sizeof *a->headers);
-    a->headers[a->header_count++] = (struct config_header){.name = mem_strdup(leaf->path[3]),
-                                                           .value = mem_strdup(leaf->text)};
+    a->headers[a->header_count++] =
+        (struct config_header){.name = mem_strdup(leaf->path[3]), .value = mem_strdup(leaf->text)};
     return ERR_OK;
 }
 

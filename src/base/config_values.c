@@ -18,8 +18,8 @@ struct unit {
 
 static const struct unit spans[] = {{"d", 86400000}, {"h", 3600000}, {"ms", 1},
                                     {"m", 60000},    {"s", 1000},    {NULL, 0}};
-static const struct unit sizes[] = {{"GiB", 1073741824}, {"MiB", 1048576}, {"KiB", 1024},
-                                    {"B", 1},            {NULL, 0}};
+static const struct unit sizes[] = {
+    {"GiB", 1073741824}, {"MiB", 1048576}, {"KiB", 1024}, {"B", 1}, {NULL, 0}};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 static bool is_list(const struct setting *s)
@@ -73,7 +73,8 @@ static bool expected_range(const struct setting *s, char *why)
         show(least, sizeof least, s->least, units);
         show(most, sizeof most, s->most, units);
         snprintf(why, SETTING_WHY_MAX, "must be a %s from %s to %s, like %s", what, least, most,
-                 s->kind == SETTING_SPAN ? "\"500ms\", \"30s\" or \"7d\"" : "\"64KiB\" or \"4MiB\"");
+                 s->kind == SETTING_SPAN ? "\"500ms\", \"30s\" or \"7d\""
+                                         : "\"64KiB\" or \"4MiB\"");
     }
     return false;
 }
@@ -91,8 +92,8 @@ static bool expected(const struct setting *s, char *why)
         [SETTING_WORDS] = "must be a list of at most 256 texts, like [\"a\", \"b\"]",
         [SETTING_PATHS] = "must be a list of at most 256 paths, like [\"a\", \"b\"]",
         [SETTING_HOSTS] = "must be a list of at most 256 hosts, like [\"host\", \"host:8001\"]",
-        [SETTING_PATTERNS] =
-            "must be a list of at most 256 hosts, like [\"api.example.com\", \"*.example.com:443\"]",
+        [SETTING_PATTERNS] = "must be a list of at most 256 hosts, like [\"api.example.com\", "
+                             "\"*.example.com:443\"]",
     };
 
     if (words[s->kind] == NULL)
@@ -233,7 +234,9 @@ static bool is_address(const char *text)
 
 static bool is_url(const char *text)
 {
-    size_t scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
 
     return scheme > 0 && strchr("/:?#", text[scheme]) == NULL && strpbrk(text, " \\\"<>") == NULL;
 }
@@ -248,7 +251,8 @@ static bool is_name(const char *text)
 static bool is_host(const char *text, bool pattern)
 {
     const char *from = pattern && strncmp(text, "*.", 2) == 0 ? text + 2 : text;
-    size_t len = strspn(from, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]");
+    size_t len =
+        strspn(from, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]");
 
     return *from != '\0' && *from != ':' && from[len] == '\0' && strlen(text) < HOST_MAX;
 }
