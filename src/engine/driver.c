@@ -18,12 +18,24 @@ enum {
 #define NS_PER_S UINT64_C(1000000000)
 #define DRAIN_NS (5 * NS_PER_MS)
 
-int64_t driver_now(void)
+static int64_t clock_ms(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_REALTIME, &ts);
+    clock_gettime(clock, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The wall clock as it stood when the process first asked, carried on by a clock that nobody sets:
+ * a jump of the wall clock neither holds up a wait nor cuts it short. The next process takes the
+ * wall clock again. */
+int64_t driver_now(void)
+{
+    static int64_t offset;
+
+    if (offset == 0)
+        offset = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+    return clock_ms(CLOCK_BOOTTIME) + offset;
 }
 
 void driver_stamp(struct driver *d)
