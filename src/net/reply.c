@@ -9,32 +9,20 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/printable.h"
 
 enum { REPLY_VALUES_MAX = 1000000, UNKNOWN = 0xfffd };
 
 /* ---- text ---- */
 
-/* Decodes one character and moves `*at` behind it; UNKNOWN (and one byte) where there is none. */
-static uint32_t decode(const unsigned char *s, size_t len, size_t *at)
+/* Reads one character and moves `*at` behind it; UNKNOWN (and one byte) where there is none. */
+static uint32_t next_char(const char *text, size_t len, size_t *at)
 {
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    unsigned char c = s[(*at)++];
-    size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-    uint32_t point = c & (0x3fU >> more);
+    uint32_t c;
+    size_t wide = printable_decode(text + *at, len - *at, &c);
 
-    if (c < 0x80)
-        return c;
-    if (c < 0xc2 || c > 0xf4 || len - *at < more)
-        return UNKNOWN;
-    for (size_t i = 0; i < more; i++) {
-        if ((s[*at + i] & 0xc0) != 0x80)
-            return UNKNOWN;
-        point = point << 6 | (s[*at + i] & 0x3f);
-    }
-    if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-        return UNKNOWN;
-    *at += more;
-    return point;
+    *at += wide > 0 ? wide : 1;
+    return wide > 0 ? c : UNKNOWN;
 }
 
 static size_t encode(uint32_t c, char *out)
@@ -51,20 +39,12 @@ static size_t encode(uint32_t c, char *out)
     return len;
 }
 
-static bool harmful(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
-           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfe00 && c <= 0xfe0f) ||
-           (c >= 0xe0000 && c <= 0xe0fff);
-}
-
 void reply_harmless(const char *text, size_t len, char *out, size_t size)
 {
     size_t n = 0;
 
     for (size_t at = 0; at < len;) {
-        uint32_t c = decode((const unsigned char *)text, len, &at);
+        uint32_t c = next_char(text, len, &at);
         char bytes[4];
 
         if (c == ' ' || (c >= '\t' && c <= '\r')) {
@@ -72,7 +52,7 @@ void reply_harmless(const char *text, size_t len, char *out, size_t size)
                 continue;
             c = ' ';
         }
-        size_t wide = encode(harmful(c) ? UNKNOWN : c, bytes);
+        size_t wide = encode(printable_is_hostile(c) ? UNKNOWN : c, bytes);
         if (n + wide >= size)
             break;
         memcpy(out + n, bytes, wide);
@@ -96,7 +76,7 @@ static json_t *text_json(const char *text, size_t len)
     buf_init(&b, len * 3);
     for (size_t at = 0; at < len;) {
         char bytes[4];
-        uint32_t c = decode((const unsigned char *)text, len, &at);
+        uint32_t c = next_char(text, len, &at);
 
         buf_add(&b, bytes, encode(c == 0 ? UNKNOWN : c, bytes));
     }
