@@ -81,6 +81,15 @@ ok "$next keys over $KILLS kills: each ended, the same id, the same answer"
 same "instances, one for each key" "$next" \
     "$(get "http://$admin/instances?limit=1000" | jq '.instances | length')"
 each_key_once
+# A step that ran again as a new one would have a new key: the calls of all agents are exactly those
+# that the documents say, each under one key.
+expected=0
+for ((i = 0; i < next; i++)); do
+    case $((i % 3)) in 0) expected=$((expected + 4)) ;; 1) expected=$((expected + 5)) ;; 2) expected=$((expected + 6)) ;; esac
+done
+for i in 0 1 2 5; do get "$(agent $i)/stats"; done >"$tmp/stats"
+same "calls, each under a key of its own" "$expected" "$(jq -s 'map(.keys | length) | add' "$tmp/stats")"
+echo "killloop: of $expected calls, $(jq -s 'map(.requests[] - 1) | add' "$tmp/stats") were asked again, in flight at a kill"
 cli doctor >"$tmp/doctor" || fail "doctor: $(cat "$tmp/doctor")"
 term_server
 ok "nothing done twice, nothing left over"
