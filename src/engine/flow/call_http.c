@@ -66,6 +66,7 @@ static const void *compile_http(struct compiler *c, json_t *with, const char *po
     r->kind = "http";
     compile_endpoint(c, r, with, pointer);
     get_string(c, with, pointer, "method", true);
+    get_bool(c, with, pointer, "redirect", false);
     add_argument(c, r, with, pointer, "method", "method");
     add_argument(c, r, with, pointer, "headers", "headers");
     add_argument(c, r, with, pointer, "query", "query");

@@ -97,6 +97,12 @@ void report(struct compiler *c, const char *pointer, const char *remedy, const c
         source_error(c->s, pointer, remedy, "%s", text);
 }
 
+void report_warning(struct compiler *c, const char *pointer, const char *remedy, const char *text)
+{
+    if (!known_finding(c, pointer, text))
+        source_warn(c->s, pointer, remedy, "%s", text);
+}
+
 /* Damerau's distance without the table: words are short, so that plain recursion over two rows
  * does. */
 static size_t distance(const char *a, const char *b)

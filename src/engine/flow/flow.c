@@ -94,11 +94,13 @@ static void check_header(struct compiler *c, json_t *document)
 
 static void check_evaluate(struct compiler *c, json_t *document)
 {
+    static const char *const keys[] = {"language", "mode", NULL};
     json_t *evaluate = get_object(c, document, "", "evaluate", false);
     const char *language, *mode;
 
     if (evaluate == NULL)
         return;
+    check_keys(c, evaluate, "/evaluate", keys, NULL);
     language = get_string(c, evaluate, "/evaluate", "language", false);
     if (language != NULL && strcmp(language, "jq") != 0)
         report(c, "/evaluate/language", "use jq", "expression language \"%.40s\" is not supported",
@@ -193,7 +195,7 @@ static void compile_root(struct compiler *c, json_t *document)
 
 static void report_expression(void *arg, const char *pointer, const char *message)
 {
-    source_error(arg, pointer, "see the jq 1.6 manual", "%s", message);
+    report(arg, pointer, "see the jq 1.6 manual", "%s", message); /* a policy may be used twice */
 }
 
 static void log_expression(void *arg, const char *pointer, const char *message)
@@ -236,7 +238,7 @@ struct flow *flow_compile(const char *file, const char *text, size_t len, bool c
     compile_root(&c, document);
     f->input_schema =
         json_object_get(json_object_get(json_object_get(document, "input"), "schema"), "document");
-    if (check_expressions && expr_set_compile(f->exprs, report_expression, s))
+    if (check_expressions && expr_set_compile(f->exprs, report_expression, &c))
         f->prepared = true;
     if (!source_failed(s))
         return f;

@@ -59,7 +59,7 @@ struct task_kind {
     const char *const *keys; /* all its own properties, NULL-terminated */
     void (*compile)(struct compiler *c, struct task *t); /* sets t->spec, t->local */
     void (*begin)(struct frame *f);
-    void (*go)(struct frame *f);      /* its turn in the queue again, after run_queue */
+    void (*go)(struct frame *f); /* its turn in the queue again, after run_queue */
     void (*answered)(struct frame *f, json_t *output, json_t *error); /* both NULL: a sleep */
     void (*expired)(struct frame *f); /* the attempt's timer fired */
     /* A list of the frame is through. `end` says that the workflow is to end. */
@@ -131,8 +131,8 @@ char *flow_printf(struct flow *f, const char *fmt, ...) __attribute__((format(pr
 struct compiler {
     struct flow *f;
     struct source *s;
-    json_t *use;              /* or NULL */
-    const char *const *names; /* locals in scope, NULL-terminated; in the arena */
+    json_t *use;                  /* or NULL */
+    const char *const *names;     /* locals in scope, NULL-terminated; in the arena */
     const struct task_list *list; /* of the task being compiled; NULL: nothing to jump to */
     struct task_list *jumps;      /* the same, where backward jumps are noted */
     size_t index;                 /* in it */
@@ -146,6 +146,8 @@ const char *ptr_index(struct compiler *c, const char *pointer, size_t index);
 /* source_error, but the same finding only once (a named policy may be used in many places). */
 void report(struct compiler *c, const char *pointer, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+void report_warning(struct compiler *c, const char *pointer, const char *remedy, const char *text);
 
 /* Reports every key of `object` that is in neither list (NULL-terminated, `more` may be NULL). */
 void check_keys(struct compiler *c, json_t *object, const char *pointer, const char *const *known,
@@ -164,8 +166,7 @@ bool get_bool(struct compiler *c, json_t *object, const char *pointer, const cha
 /* A place that can hold only an expression; NULL when absent or wrong. */
 struct expr *get_bare(struct compiler *c, json_t *object, const char *pointer, const char *key);
 /* Any value with expressions in it; NULL when absent. */
-struct expr *get_template(struct compiler *c, json_t *object, const char *pointer,
-                          const char *key);
+struct expr *get_template(struct compiler *c, json_t *object, const char *pointer, const char *key);
 bool compile_span(struct compiler *c, json_t *value, const char *pointer, struct span *span);
 struct span *compile_timeout(struct compiler *c, json_t *value, const char *pointer);
 void compile_filter(struct compiler *c, json_t *owner, const char *pointer, const char *key,

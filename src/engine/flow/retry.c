@@ -125,8 +125,8 @@ struct retry *compile_retry(struct compiler *c, json_t *value, const char *point
     compile_jitter(c, r, value, pointer);
     compile_limit(c, r, value, pointer);
     if (!r->has_count && r->total == NULL)
-        source_warn(c->s, pointer, "add limit: {attempt: {count: 5}}",
-                    "this policy retries for ever");
+        report_warning(c, pointer, "add limit: {attempt: {count: 5}}",
+                       "this policy retries for ever");
     return r;
 }
 
@@ -146,7 +146,7 @@ static bool delay_of(struct frame *f, const struct retry *r, uint32_t n, int64_t
     if (r->backoff == BACKOFF_LINEAR)
         ms *= n;
     else if (r->backoff == BACKOFF_EXPONENTIAL)
-        ms *= pow(2, n - 1);
+        ms *= pow(2, fmin(n - 1, 62)); /* finite: 0 * infinity would be no delay */
     if (r->has_jitter) {
         if (!frame_span(f, &r->jitter_from, &from) || !frame_span(f, &r->jitter_to, &to))
             return false;

@@ -95,7 +95,9 @@ static void begin_function(struct frame *f, const struct call_spec *call)
         if (!frame_eval(f, call->with, f->input, &input))
             return;
     }
-    f->base_own = mem_printf("%.*s/%s", (int)f->ref_len, f->key, call->function->name);
+    /* The reference goes on with the function's name, escaped as in its pointer. */
+    f->base_own =
+        mem_printf("%.*s%s", (int)f->ref_len, f->key, strrchr(call->function->task->pointer, '/'));
     child = frame_new(f->run, f, call->function->task, input, NULL, f->path);
     child->slot = 0;
     json_decref(input);

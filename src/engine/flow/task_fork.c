@@ -38,6 +38,10 @@ static void compile_each(struct compiler *c, struct task *t, struct fork *fork, 
     if (fork->in == NULL)
         report(c, pointer, "add in: '${ .list }'", "\"in\" is missing");
     fork->concurrency = get_template(c, def, pointer, "concurrency");
+    if (fork->concurrency != NULL && expr_is_literal(fork->concurrency) &&
+        json_integer_value(json_object_get(def, "concurrency")) < 1)
+        report(c, ptr_key(c, pointer, "concurrency"), "leave it out for no limit",
+               "\"concurrency\" must be a whole number from 1");
     on_error = get_string(c, def, pointer, "onError", false);
     fork->collect = on_error != NULL && on_error[0] == 'c';
     if (on_error != NULL && strcmp(on_error, "collect") != 0 && strcmp(on_error, "fail") != 0)

@@ -8,6 +8,7 @@ static const char *const keys[] = {"raise", NULL};
 struct expr *compile_error(struct compiler *c, json_t *value, const char *pointer)
 {
     static const char *const error_keys[] = {"type", "status", "title", "detail", "instance", NULL};
+    json_t *status;
 
     value = use_resolve(c, value, "errors", &pointer);
     if (value == NULL)
@@ -19,8 +20,15 @@ struct expr *compile_error(struct compiler *c, json_t *value, const char *pointe
     }
     check_keys(c, value, pointer, error_keys, NULL);
     get_string(c, value, pointer, "type", true);
-    if (json_object_get(value, "status") == NULL)
+    get_string(c, value, pointer, "title", false);
+    get_string(c, value, pointer, "detail", false);
+    status = json_object_get(value, "status");
+    if (status == NULL)
         report(c, pointer, "add \"status\"", "\"status\" is missing");
+    else if (!json_is_integer(status) &&
+             !(json_is_string(status) && expr_is_marked(json_string_value(status))))
+        report(c, ptr_key(c, pointer, "status"), "write a number like 503",
+               "\"status\" must be an integer");
     return expr_template(c->f->exprs, value, pointer, c->names);
 }
 
@@ -40,17 +48,37 @@ static void compile(struct compiler *c, struct task *t)
         t->spec = compile_error(c, json_object_get(def, "error"), ptr_key(c, pointer, "error"));
 }
 
+/* What the expressions gave must be an error that others can rely on. */
+static bool well_formed(const json_t *error)
+{
+    static const char *const texts[] = {"title", "detail", NULL};
+
+    for (const char *const *k = texts; *k != NULL; k++) {
+        const json_t *value = json_object_get(error, *k);
+
+        if (value != NULL && !json_is_string(value) && !json_is_null(value))
+            return false;
+    }
+    return json_is_string(json_object_get(error, "type")) &&
+           json_is_integer(json_object_get(error, "status"));
+}
+
 static void begin(struct frame *f)
 {
     json_t *value, *error;
 
     if (!frame_eval(f, (struct expr *)(uintptr_t)f->task->spec, f->input, &value))
         return;
+    if (!well_formed(value)) {
+        json_decref(value);
+        frame_fault(f, problem_new("expression", 400, "Not an error",
+                                   "the error's type, title and detail must be strings and its "
+                                   "status an integer"));
+        return;
+    }
     error = json_copy(value);
     json_decref(value);
     json_object_del(error, "instance"); /* the runtime says where */
-    if (!json_is_integer(json_object_get(error, "status")))
-        json_object_set_new(error, "status", json_integer(500));
     frame_fault(f, error);
 }
 

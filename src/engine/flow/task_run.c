@@ -9,7 +9,7 @@ static const char *const keys[] = {"run", NULL};
 struct child {
     const char *service; /* NAMESPACE.NAME[@VERSION] */
     struct expr *input;  /* NULL: the task's */
-    bool await;
+    bool await, none;    /* none: the output is null whatever the child gave */
 };
 
 static void compile_workflow(struct compiler *c, struct child *child, json_t *def,
@@ -28,6 +28,24 @@ static void compile_workflow(struct compiler *c, struct child *child, json_t *de
         child->service = flow_printf(c->f, "%s.%s%s%s", ns, name, version != NULL ? "@" : "",
                                      version != NULL ? version : "");
     child->input = get_template(c, def, pointer, "input");
+}
+
+/* What a process would return; of a workflow only `none` makes a difference. */
+static void compile_return(struct compiler *c, struct child *child, json_t *def,
+                           const char *pointer)
+{
+    static const char *const known[] = {"stdout", "stderr", "code", "all", "none", NULL};
+    const char *text = get_string(c, def, pointer, "return", false);
+
+    if (text == NULL)
+        return;
+    child->none = strcmp(text, "none") == 0;
+    for (const char *const *k = known; *k != NULL; k++) {
+        if (strcmp(text, *k) == 0)
+            return;
+    }
+    report(c, ptr_key(c, pointer, "return"), remedy_closest(c, text, known),
+           "\"return\" cannot be \"%.40s\"", text);
 }
 
 static void compile(struct compiler *c, struct task *t)
@@ -50,6 +68,7 @@ static void compile(struct compiler *c, struct task *t)
     }
     check_keys(c, def, pointer, run_keys, NULL);
     child->await = get_bool(c, def, pointer, "await", true);
+    compile_return(c, child, def, pointer);
     workflow = get_object(c, def, pointer, "workflow", true);
     if (workflow != NULL)
         compile_workflow(c, child, workflow, ptr_key(c, pointer, "workflow"));
@@ -76,10 +95,12 @@ static void begin(struct frame *f)
 
 static void answered(struct frame *f, json_t *output, json_t *error)
 {
+    const struct child *child = f->task->spec;
+
     if (error != NULL)
         frame_fault(f, json_incref(error));
     else
-        frame_complete(f, output);
+        frame_complete(f, child->none ? json_null() : output); /* json_null() is static */
 }
 
 const struct task_kind task_run = {

@@ -74,22 +74,33 @@ static void compile(struct compiler *c, struct task *t)
     c->names = outer;
 }
 
+/* The path of an attempt's tasks. The first attempt of a try has no number of its own, so that what
+ * goes well keeps a plain key; inside of another try that retries it has one, else attempt 1 of the
+ * outer and attempt 1 of the inner would share their keys. */
+static char *attempt_path(const struct frame *f)
+{
+    const struct guard *g = f->task->spec;
+    const struct guard_state *state = f->state;
+
+    if (state->retry.retries > 0 || (g->retry != NULL && f->tried))
+        return path_add(f->path, state->retry.retries);
+    return f->path != NULL ? mem_strdup(f->path) : NULL;
+}
+
 static void attempt(struct frame *f)
 {
     const struct guard *g = f->task->spec;
-    struct guard_state *state = f->state;
     const struct span *limit = g->retry != NULL ? retry_attempt_limit(g->retry) : NULL;
-    char *path = state->retry.retries > 0 ? path_add(f->path, state->retry.retries) : NULL;
+    char *path;
     int64_t ms;
 
     if (limit != NULL) {
-        if (!frame_span(f, limit, &ms)) {
-            free(path);
+        if (!frame_span(f, limit, &ms))
             return;
-        }
         frame_wait(f, WAIT_ATTEMPT, turn_sleep(f->run->turn, f->key, turn_now(f->run->turn) + ms));
     }
-    list_open(f, g->list, f->input, path != NULL ? path : f->path, f->locals, g->retry != NULL);
+    path = attempt_path(f);
+    list_open(f, g->list, f->input, path, f->locals, g->retry != NULL);
     free(path);
 }
 
