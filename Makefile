@@ -108,6 +108,10 @@ $(BUILD)/libultramcp.a: $(LIB_OBJ)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.c.o $(BUILD)/libultramcp.a
 	$(CXX) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# It brings its own turn_ functions, which stand before the archive so that the core is not pulled in.
+$(BUILD)/tests/unit/test_flow: $(BUILD)/tests/unit/test_flow.c.o $(BUILD)/tests/unit/fake_turn.c.o $(BUILD)/libultramcp.a
+	$(CXX) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
 $(BUILD)/tests/sim/sim: $(patsubst %,$(BUILD)/%.o,$(SIM_SRC)) $(BUILD)/libultramcp.a
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
