@@ -144,15 +144,17 @@ static inline void hostile_serve(struct hostile_peer *p)
 {
     size_t len = hostile_request_len(&p->in);
     const struct hostile_row *row = p->server->rows;
-    const char *path = p->in.data != NULL ? strchr(p->in.data, ' ') : NULL;
 
     if (len == 0)
         return;
-    snprintf(p->server->last, sizeof p->server->last, "%.*s", (int)len, p->in.data);
+    size_t keep = len < sizeof p->server->last ? len : sizeof p->server->last - 1;
+    memcpy(p->server->last, p->in.data, keep);
+    p->server->last[keep] = '\0';
     p->server->requests++;
     buf_clear(&p->in); /* clients do not pipeline */
+    const char *path = strchr(p->server->last, ' ');
     assert(path != NULL);
-    path = strchr(p->server->last, ' ') + 1;
+    path++;
     while (row->path != NULL && strncmp(path, row->path, strlen(row->path)) != 0)
         row++;
     row->act(p, p->server->last);
