@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-enum { SOURCE_BYTES_MAX = 256 * 1024, SOURCE_PROBLEMS_MAX = 100 };
+enum { SOURCE_BYTES_MAX = 256 * 1024, SOURCE_PROBLEMS_MAX = 100, SOURCE_DEPTH_MAX = 256 };
 
 struct source;
 
@@ -24,7 +24,8 @@ struct finding {
 
 /* Never NULL. `file` is used in messages. A text that cannot be read gives a source whose root is
  * NULL and whose findings say why (bad YAML, duplicate keys, over SOURCE_BYTES_MAX, nesting beyond
- * 64, unknown tags, too much alias expansion, several documents, not UTF-8). Plain scalars follow
+ * SOURCE_DEPTH_MAX (a task takes four levels), tags, more than 20,000 values or 1 MiB of text after
+ * the expansion of aliases, several documents, not UTF-8). Plain scalars follow
  * the YAML 1.2 core schema: `on`, `yes`, dates, 1_000 and 12:30:00 are strings, 0o17 is octal;
  * quoted ones are strings. */
 struct source *source_read(const char *file, const char *text, size_t len);
