@@ -39,6 +39,8 @@ enum errcode json_parse(const char *text, size_t len, const char *what, json_t *
     *out = NULL;
     if (too_deep(text, len))
         return err_set(err, ERR_PARSE, "%s: nested deeper than %d levels", what, JSON_DEPTH_MAX);
+    if (len > 0 && memchr(text, '\0', len) != NULL) /* jansson overlooks one behind a number */
+        return err_set(err, ERR_PARSE, "%s is not valid JSON: it holds a NUL byte", what);
     *out = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &at);
     if (*out == NULL)
         return err_set(err, ERR_PARSE, "%s is not valid JSON: line %d, column %d: %.300s", what,
