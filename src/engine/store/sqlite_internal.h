@@ -34,18 +34,29 @@ enum stmt_id {
     STMT_COMMIT,
     STMT_ROLLBACK,
     STMT_INSTANCE_NEW,
-    STMT_INSTANCE_ALL, /* update of all columns */
-    STMT_INSTANCE_LAST,
+    STMT_INSTANCE_OLD,  /* what an update replaces, what a purge deletes */
+    STMT_INSTANCE_ALL,  /* update of all columns */
+    STMT_INSTANCE_SAME, /* all but the status, which would rewrite the index entry for nothing */
     STMT_INSTANCE_DELETE,
     STMT_CHUNK_NEW,
-    STMT_CHUNK_PREV,
+    STMT_CHUNK_GET,
     STMT_CHUNK_DELETE,
     STMT_KEY_NEW,
+    STMT_KEY_GET,
     STMT_KEY_DELETE,
     STMT_INBOX_NEW,
+    STMT_INBOX_GET,
     STMT_INBOX_DELETE,
     STMT_FLOW_NEW,
+    STMT_FLOW_GET,
+    STMT_TOTAL_ADD,
     STMT_COUNT
+};
+
+/* How many instances of a flow entered or left a status in the transaction being written. */
+struct total_delta {
+    int64_t flow, n;
+    unsigned status;
 };
 
 struct reader {
@@ -76,11 +87,15 @@ struct store_sqlite {
     /* Store thread. */
     sqlite3 *db;
     sqlite3_stmt *stmt[STMT_COUNT];
-    int wal_frames; /* in the log after the newest commit */
+    struct total_delta *totals;
+    size_t total_count, total_cap;
+    int wal_frames;     /* in the log after the newest commit */
+    int wal_checked;    /* of them when a checkpoint last ran */
+    uint64_t full_told; /* number of the batch last reported as not fitting */
 
     /* Under mutex. */
     pthread_mutex_t mutex;
-    pthread_cond_t work;   /* a batch was queued, or stop */
+    pthread_cond_t work;   /* a batch was queued, or stop; CLOCK_MONOTONIC */
     pthread_cond_t reader; /* a reader was given back */
     struct batch **queue;
     size_t queue_count, queue_cap;
@@ -117,6 +132,9 @@ void sqlite_load(void *store, int64_t num, int64_t last, store_load_cb *cb, void
 void sqlite_find_key(void *store, const char *scope, const char *key, store_key_cb *cb, void *arg);
 void sqlite_query(void *store, const char *what, json_t *args, store_json_cb *cb, void *arg);
 void sqlite_readers_close(struct store_sqlite *s); /* waits for those in use */
+/* The chunk at `pos`, which must be one of `num`; the caller frees its data. `*prev` is set. */
+enum errcode sqlite_read_chunk(struct reader *r, int64_t num, int64_t pos, struct stored_chunk *c,
+                               int64_t *prev, struct err *err);
 /* The chunks of an instance, oldest first; the caller frees with sqlite_chunks_free. */
 enum errcode sqlite_read_chunks(struct reader *r, int64_t num, int64_t last,
                                 struct stored_chunk **chunks, size_t *count, struct err *err);

@@ -8,17 +8,21 @@
 #include "engine/entry.h"
 #include "engine/store/sqlite_internal.h"
 
-enum { LIST_DEFAULT = 50, LIST_MAX = 1000, BINDINGS_MAX = 24, CLAUSE_MAX = 8192 };
+enum { LIST_DEFAULT = 50, LIST_MAX = 1000, JOURNAL_MAX = 20000, TEXT_MAX = 200 };
+enum { BINDINGS_MAX = 24, CLAUSE_MAX = 8192 };
 
-#define SELECT_INSTANCE                                                                            \
+#define SELECT_INSTANCE_BY(index)                                                                  \
     "SELECT i.num,i.tag,i.seed,i.flow,i.status,i.reason,i.parent,i.parent_cmd,i.depth,i.created,"  \
     "i.started,i.ended,i.wake_at,i.last,i.output,i.entries,i.bytes,i.attempts,i.crashes,"          \
     "i.caller_id,i.step,i.why,f.ns,f.name,f.version,f.digest,p.tag "                               \
-    "FROM instances i LEFT JOIN flows f ON f.id=i.flow LEFT JOIN instances p ON p.num=i.parent "
+    "FROM instances i " index                                                                      \
+    " LEFT JOIN flows f ON f.id=i.flow LEFT JOIN instances p ON p.num=i.parent "
+#define SELECT_INSTANCE SELECT_INSTANCE_BY("")
+/* What has not ended, however much has: only with "i.status<4" in the clause. */
+#define ACTIVE "INDEXED BY instances_active"
 enum { COL_NS = INSTANCE_COLUMN_COUNT, COL_NAME, COL_VERSION, COL_DIGEST, COL_PARENT_TAG };
 
-/* ---- an instance as JSON
- * ------------------------------------------------------------------------- */
+/* ---- an instance as JSON ---- */
 
 static void set_time(json_t *o, const char *key, int64_t ms)
 {
@@ -77,21 +81,30 @@ static enum errcode step_error(struct reader *r, int rc, struct err *err)
     return sqlite_error(r->db, rc, "the store cannot be read", err);
 }
 
-/* ---- a WHERE clause with bound values
- * ------------------------------------------------------------ */
+/* ---- a WHERE clause with bound values ---- */
 
 struct where {
     char sql[CLAUSE_MAX];
     json_t *values[BINDINGS_MAX]; /* owned */
     int count;
+    bool active; /* asks only for what has not ended */
 };
 
+/* Takes `value`, which each @ of the clause stands for. */
 static void where_add(struct where *w, const char *clause, json_t *value)
 {
-    strncat(w->sql, w->sql[0] == '\0' ? " WHERE " : " AND ", sizeof w->sql - strlen(w->sql) - 1);
-    strncat(w->sql, clause, sizeof w->sql - strlen(w->sql) - 1);
+    size_t len = strlen(w->sql);
+
     if (value != NULL && w->count < BINDINGS_MAX)
         w->values[w->count++] = value;
+    len += (size_t)snprintf(w->sql + len, sizeof w->sql - len, len == 0 ? " WHERE " : " AND ");
+    for (; *clause != '\0' && len + 8 < sizeof w->sql; clause++) {
+        if (*clause == '@')
+            len += (size_t)snprintf(w->sql + len, sizeof w->sql - len, "?%d", w->count);
+        else
+            w->sql[len++] = *clause;
+    }
+    w->sql[len] = '\0';
 }
 
 static void where_bind(struct where *w, sqlite3_stmt *q)
@@ -134,8 +147,9 @@ static enum errcode add_statuses(struct where *w, const json_t *list, struct err
     }
     strcat(clause, ")");
     where_add(w, clause, NULL);
+    w->active = active;
     if (active)
-        where_add(w, "i.status < 4", NULL); /* lets the partial index serve */
+        where_add(w, "i.status<4", NULL);
     return ERR_OK;
 }
 
@@ -144,7 +158,7 @@ static json_t *anywhere(const char *text)
 {
     struct buf b;
 
-    buf_init(&b, 2048);
+    buf_init(&b, 2 * TEXT_MAX + 2);
     buf_str(&b, "%");
     for (; *text != '\0'; text++) {
         if (*text == '%' || *text == '_' || *text == '\\')
@@ -152,49 +166,68 @@ static json_t *anywhere(const char *text)
         buf_add(&b, text, 1);
     }
     buf_str(&b, "%");
-    json_t *pattern = json_string(b.data);
+    json_t *pattern = json_stringn_nocheck(b.data, b.len);
     buf_fini(&b);
-    return pattern != NULL ? pattern : json_string("%");
+    return pattern;
+}
+
+/* Text that is a whole id names one instance; any other is looked for in all that people see. */
+static enum errcode add_text(struct where *w, const char *text, struct err *err)
+{
+    int64_t num;
+    uint64_t tag;
+
+    if (strlen(text) > TEXT_MAX)
+        return err_set(err, ERR_INVALID, "\"text\" is longer than %d bytes", TEXT_MAX);
+    if (instance_id_parse(text, &num, &tag))
+        where_add(w, "i.num=@", json_integer(num));
+    else
+        where_add(w,
+                  "(f.name LIKE @ ESCAPE '\\' OR i.caller_id LIKE @ ESCAPE '\\' OR i.why LIKE @ "
+                  "ESCAPE '\\' OR i.step LIKE @ ESCAPE '\\' OR instance_id(i.num,i.tag) LIKE @ "
+                  "ESCAPE '\\')",
+                  anywhere(text));
+    return ERR_OK;
+}
+
+/* A filter whose value is an instance's id. */
+static enum errcode add_id(struct where *w, const json_t *args, const char *name,
+                           const char *clause, struct err *err)
+{
+    const char *id = json_str(args, name, NULL);
+    int64_t num;
+    uint64_t tag;
+
+    if (id == NULL)
+        return ERR_OK;
+    if (!instance_id_parse(id, &num, &tag))
+        return err_set(err, ERR_INVALID, "\"%s\" is no instance id", name);
+    where_add(w, clause, json_integer(num));
+    return ERR_OK;
 }
 
 static enum errcode add_filters(struct where *w, const json_t *args, bool ascending,
                                 struct err *err)
 {
-    const char *text = json_str(args, "text", NULL), *id;
-    int64_t num;
-    uint64_t tag;
+    json_t *service = json_object_get(args, "service");
+    json_t *since = json_object_get(args, "createdAfter");
+    json_t *until = json_object_get(args, "createdBefore");
+    enum errcode code = add_statuses(w, json_object_get(args, "status"), err);
 
-    if (add_statuses(w, json_object_get(args, "status"), err) != ERR_OK)
-        return err->code;
-    if (json_str(args, "service", NULL) != NULL)
-        where_add(w, "f.name=?", json_incref(json_object_get(args, "service")));
-    id = json_str(args, "before", NULL);
-    if (id != NULL && !instance_id_parse(id, &num, &tag))
-        return err_set(err, ERR_INVALID, "\"before\" is no instance id");
-    if (id != NULL)
-        where_add(w, ascending ? "i.num>?" : "i.num<?", json_integer(num));
-    id = json_str(args, "parent", NULL);
-    if (id != NULL && !instance_id_parse(id, &num, &tag))
-        return err_set(err, ERR_INVALID, "\"parent\" is no instance id");
-    if (id != NULL)
-        where_add(w, "i.parent=?", json_integer(num));
-    if (json_is_integer(json_object_get(args, "createdAfter")))
-        where_add(w, "i.created>=?", json_incref(json_object_get(args, "createdAfter")));
-    if (json_is_integer(json_object_get(args, "createdBefore")))
-        where_add(w, "i.created<?", json_incref(json_object_get(args, "createdBefore")));
-    if (text != NULL && instance_id_parse(text, &num, &tag)) {
-        where_add(w, "i.num=?", json_integer(num));
-    } else if (text != NULL) {
-        /* One value, named once in the clause by its number. */
-        char clause[256];
-
-        snprintf(clause, sizeof clause,
-                 "(f.name LIKE ?%d ESCAPE '\\' OR i.caller_id LIKE ?%d ESCAPE '\\' OR i.why LIKE "
-                 "?%d ESCAPE '\\' OR i.step LIKE ?%d ESCAPE '\\')",
-                 w->count + 1, w->count + 1, w->count + 1, w->count + 1);
-        where_add(w, clause, anywhere(text));
-    }
-    return ERR_OK;
+    if (code == ERR_OK)
+        code = add_id(w, args, "before", ascending ? "i.num>@" : "i.num<@", err);
+    if (code == ERR_OK) /* a child is younger than its parent */
+        code = add_id(w, args, "parent", "i.parent=@ AND i.num>@", err);
+    if (json_is_string(service))
+        where_add(w, "i.flow IN (SELECT id FROM flows WHERE name=@ OR ns||'.'||name=@)",
+                  json_incref(service));
+    if (json_is_integer(since))
+        where_add(w, "i.created>=@", json_incref(since));
+    if (json_is_integer(until))
+        where_add(w, "i.created<@", json_incref(until));
+    if (code == ERR_OK && json_str(args, "text", NULL) != NULL)
+        code = add_text(w, json_str(args, "text", ""), err);
+    return code;
 }
 
 static enum errcode query_list(struct reader *r, const json_t *args, json_t **out, struct err *err)
@@ -211,7 +244,8 @@ static enum errcode query_list(struct reader *r, const json_t *args, json_t **ou
     if (limit < 1 || limit > LIST_MAX)
         limit = limit < 1 ? LIST_DEFAULT : LIST_MAX;
     if (code == ERR_OK) {
-        sql = mem_printf("%s%s ORDER BY i.num %s LIMIT %lld", SELECT_INSTANCE, w.sql,
+        sql = mem_printf("%s%s ORDER BY i.num %s LIMIT %lld",
+                         w.active ? SELECT_INSTANCE_BY(ACTIVE) : SELECT_INSTANCE, w.sql,
                          ascending ? "ASC" : "DESC", (long long)limit + 1);
         rc = sqlite3_prepare_v2(r->db, sql, -1, &q, NULL);
     }
@@ -233,8 +267,7 @@ static enum errcode query_list(struct reader *r, const json_t *args, json_t **ou
     return code;
 }
 
-/* ---- one instance
- * -------------------------------------------------------------------------------- */
+/* ---- one instance ---- */
 
 static enum errcode find(struct reader *r, const json_t *args, json_t **out, struct err *err)
 {
@@ -345,6 +378,8 @@ static enum errcode query_journal(struct reader *r, const json_t *args, json_t *
 
     if (code != ERR_OK)
         return code;
+    if (page.limit < 1 || page.limit > JOURNAL_MAX)
+        page.limit = JOURNAL_MAX;
     page.list = json_array();
     code = each_entry(r, row, json_int(row, "last", 0), visit_page, &page, err);
     if (code == ERR_OK)
@@ -367,6 +402,44 @@ static bool visit_output(void *arg, const struct entry *e)
     return false;
 }
 
+/* Position of the chunk that holds its end, 0: none. */
+static int64_t output_position(struct reader *r, int64_t num)
+{
+    sqlite3_stmt *q = NULL;
+    int64_t pos = 0;
+
+    if (sqlite3_prepare_v2(r->db, "SELECT output FROM instances WHERE num=?", -1, &q, NULL) ==
+        SQLITE_OK) {
+        sqlite3_bind_int64(q, 1, num);
+        if (sqlite3_step(q) == SQLITE_ROW)
+            pos = sqlite3_column_int64(q, 0);
+    }
+    sqlite3_finalize(q);
+    return pos;
+}
+
+/* The end is in one chunk, so that a long journal is not read for it. */
+static enum errcode read_output(struct reader *r, const json_t *row, json_t *result,
+                                struct err *err)
+{
+    struct stored_chunk chunk = {0};
+    struct entry e;
+    int64_t num, prev, pos;
+    uint64_t tag;
+
+    instance_id_parse(json_str(row, "id", ""), &num, &tag);
+    if ((pos = output_position(r, num)) == 0)
+        return ERR_OK;
+    enum errcode code = sqlite_read_chunk(r, num, pos, &chunk, &prev, err);
+    for (size_t at = 0; code == ERR_OK && at < chunk.len;) {
+        code = entry_decode(chunk.data, chunk.len, &at, &e, err);
+        if (code == ERR_OK && !visit_output(result, &e))
+            break;
+    }
+    free(chunk.data);
+    return code;
+}
+
 static enum errcode query_output(struct reader *r, const json_t *args, json_t **out,
                                  struct err *err)
 {
@@ -382,7 +455,9 @@ static enum errcode query_output(struct reader *r, const json_t *args, json_t **
     }
     result = json_pack("{s:O, s:O}", "id", json_object_get(row, "id"), "status",
                        json_object_get(row, "status"));
-    code = each_entry(r, row, json_int(row, "last", 0), visit_output, result, err);
+    code = read_output(r, row, result, err);
+    if (code == ERR_OK && json_object_size(result) == 2)
+        code = each_entry(r, row, json_int(row, "last", 0), visit_output, result, err);
     if (code == ERR_OK)
         *out = json_incref(result);
     json_decref(result);
@@ -396,8 +471,7 @@ static enum errcode query_instance(struct reader *r, const json_t *args, json_t 
     return find(r, args, out, err);
 }
 
-/* ---- all of them
- * --------------------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 static enum errcode query_counts(struct reader *r, const json_t *args, json_t **out,
                                  struct err *err)
@@ -405,8 +479,9 @@ static enum errcode query_counts(struct reader *r, const json_t *args, json_t **
     sqlite3_stmt *q = NULL;
     json_t *counts = json_object();
     int rc = sqlite3_prepare_v2(r->db,
-                                "SELECT i.status,count(*) FROM instances i WHERE ?1 IS NULL OR "
-                                "i.flow IN (SELECT id FROM flows WHERE name=?1) GROUP BY i.status",
+                                "SELECT status,sum(n) FROM totals WHERE ?1 IS NULL OR flow IN "
+                                "(SELECT id FROM flows WHERE name=?1 OR ns||'.'||name=?1) "
+                                "GROUP BY status",
                                 -1, &q, NULL);
 
     for (unsigned i = 0; i < STATUS_COUNT; i++)
@@ -429,29 +504,46 @@ static enum errcode query_counts(struct reader *r, const json_t *args, json_t **
     return step_error(r, rc, err);
 }
 
+/* How many instances wait. */
+static int count_waiting(struct reader *r, int64_t *count)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = sqlite3_prepare_v2(
+        r->db, "SELECT count(*) FROM instances " ACTIVE " WHERE status<4 AND status=2", -1, &q,
+        NULL);
+
+    if (rc == SQLITE_OK && (rc = sqlite3_step(q)) == SQLITE_ROW)
+        *count = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
 /* Waiting rows that nothing can wake: no timer, no active child, no row in the inbox, and not for
- * an event. */
+ * an event, which comes from outside. The sets are made once, not asked for each row. */
 static enum errcode query_orphans(struct reader *r, const json_t *args, json_t **out,
                                   struct err *err)
 {
     sqlite3_stmt *q = NULL;
     json_t *list = json_array();
-    int rc = sqlite3_prepare_v2(
-        r->db,
-        SELECT_INSTANCE
-        "WHERE i.status<4 AND i.status=2 AND i.wake_at=0 AND i.reason<>3 AND "
-        "NOT EXISTS(SELECT 1 FROM inbox b WHERE b.num=i.num) AND "
-        "NOT EXISTS(SELECT 1 FROM instances c WHERE c.status<4 AND c.parent=i.num) LIMIT 100",
-        -1, &q, NULL);
+    int64_t checked = 0;
+    int rc = count_waiting(r, &checked);
 
     (void)args;
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(
+            r->db,
+            SELECT_INSTANCE_BY(ACTIVE) "WHERE i.status<4 AND i.status=2 AND i.wake_at=0 AND "
+                                       "i.reason<>3 AND i.num NOT IN (SELECT num FROM inbox) AND "
+                                       "i.num NOT IN (SELECT parent FROM instances " ACTIVE
+                                       " WHERE status<4) LIMIT 100",
+            -1, &q, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(q)) == SQLITE_ROW) {
         json_array_append_new(list, instance_json(q));
         rc = SQLITE_OK;
     }
     sqlite3_finalize(q);
     if (rc == SQLITE_DONE)
-        *out = json_pack("{s:O}", "orphans", list);
+        *out = json_pack("{s:O, s:I}", "orphans", list, "checked", (json_int_t)checked);
     json_decref(list);
     return rc == SQLITE_DONE ? ERR_OK : step_error(r, rc, err);
 }

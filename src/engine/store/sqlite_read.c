@@ -38,14 +38,33 @@ static int give_up(void *arg)
     return atomic_load(&r->store->closing) || (r->deadline != 0 && uv_hrtime() > r->deadline);
 }
 
+/* instance_id(num, tag): the public id, for questions that look for a part of one. */
+static void sql_instance_id(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    char id[INSTANCE_ID_SIZE];
+
+    (void)count;
+    instance_id_format(sqlite3_value_int64(values[0]), (uint64_t)sqlite3_value_int64(values[1]),
+                       id);
+    sqlite3_result_text(context, id, INSTANCE_ID_SIZE - 1, SQLITE_TRANSIENT);
+}
+
+/* Never the connection that checkpoints: only the store thread's may. */
 static enum errcode open_reader(struct reader *r, struct err *err)
 {
     int rc =
         sqlite3_open_v2(r->store->path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(r->db, "PRAGMA query_only=1;PRAGMA mmap_size=0;PRAGMA cache_size=-4000;",
+        rc = sqlite3_exec(r->db,
+                          "PRAGMA query_only=1;PRAGMA mmap_size=0;PRAGMA cache_size=-4000;"
+                          "PRAGMA wal_autocheckpoint=0;",
                           NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function(r->db, "instance_id", 2,
+                                     SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL,
+                                     sql_instance_id, NULL, NULL);
+    sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_busy_timeout(r->db, 2000);
     sqlite3_progress_handler(r->db, 4000, give_up, r);
     if (rc == SQLITE_OK)
@@ -67,12 +86,13 @@ static enum errcode open_reader(struct reader *r, struct err *err)
     return err->code;
 }
 
+/* NULL once the store is being closed: a job that comes too late must not open the file again. */
 static struct reader *take_reader(struct store_sqlite *s)
 {
     struct reader *found = NULL;
 
     pthread_mutex_lock(&s->mutex);
-    while (found == NULL) {
+    while (found == NULL && !s->stop) {
         for (int i = 0; i < READERS_MAX && found == NULL; i++) {
             if (!s->readers[i].used)
                 found = &s->readers[i];
@@ -80,8 +100,10 @@ static struct reader *take_reader(struct store_sqlite *s)
         if (found == NULL)
             pthread_cond_wait(&s->reader, &s->mutex);
     }
-    found->used = true;
-    found->store = s;
+    if (found != NULL) {
+        found->used = true;
+        found->store = s;
+    }
     pthread_mutex_unlock(&s->mutex);
     return found;
 }
@@ -92,7 +114,7 @@ static void give_back(struct reader *r)
 
     pthread_mutex_lock(&s->mutex);
     r->used = false;
-    pthread_cond_signal(&s->reader);
+    pthread_cond_broadcast(&s->reader); /* jobs that want one, and the close */
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -103,7 +125,7 @@ void sqlite_chunks_free(struct stored_chunk *chunks, size_t count)
     free(chunks);
 }
 
-static enum errcode read_chunk(struct reader *r, int64_t num, int64_t pos, struct stored_chunk *c,
+enum errcode sqlite_read_chunk(struct reader *r, int64_t num, int64_t pos, struct stored_chunk *c,
                                int64_t *prev, struct err *err)
 {
     enum errcode code = ERR_OK;
@@ -140,7 +162,7 @@ enum errcode sqlite_read_chunks(struct reader *r, int64_t num, int64_t last,
         int64_t prev = 0;
 
         list = mem_grow(list, n, &cap, sizeof *list);
-        if (read_chunk(r, num, pos, &list[n], &prev, err) != ERR_OK) {
+        if (sqlite_read_chunk(r, num, pos, &list[n], &prev, err) != ERR_OK) {
             sqlite_chunks_free(list, n);
             return err->code;
         }
@@ -179,17 +201,23 @@ static void work(uv_work_t *req)
     struct job *job = req->data;
     struct reader *r = take_reader(job->store);
 
+    if (r == NULL)
+        return; /* `finished` calls nobody back either */
     if (r->db == NULL && open_reader(r, &job->err) != ERR_OK) {
         give_back(r);
         return;
     }
     r->deadline = job->kind == JOB_QUERY ? uv_hrtime() + QUESTION_NS : 0;
+    /* One snapshot for all that the job reads: a purge cannot come between a row and its journal.
+     */
+    sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL);
     if (job->kind == JOB_LOAD)
         sqlite_read_chunks(r, job->num, job->last, &job->chunks, &job->count, &job->err);
     else if (job->kind == JOB_KEY)
         find_key(r, job);
     else
         job->fn(r, job->args, &job->result, &job->err);
+    sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL);
     give_back(r);
 }
 
