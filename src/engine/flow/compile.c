@@ -137,8 +137,10 @@ const char *closest(const char *word, const char *const *names)
     size_t best = strlen(word) / 3 + 2; /* one slip in a short word, more in a long one */
 
     for (; names != NULL && *names != NULL; names++) {
-        size_t d = distance(word, *names);
+        size_t d = distance(word, *names), len = strlen(word);
 
+        if (len >= 3 && strncmp(word, *names, len) == 0)
+            d = 1; /* the beginning of it */
         if (d < best && d < strlen(*names)) {
             best = d;
             found = *names;
