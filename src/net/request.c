@@ -264,7 +264,7 @@ static bool follow_redirect(struct request *r, long status, struct err *err)
     r->target.url = next.url; /* the agent whose slot and breaker this is stays */
     if (strcmp(r->method, "HEAD") != 0 &&
         (status == 303 || (status != 307 && status != 308 && strcmp(r->method, "POST") == 0))) {
-        strcpy(r->method, "GET");
+        memcpy(r->method, "GET", sizeof "GET");
         r->has_body = false;
         buf_clear(&r->body);
     }
