@@ -66,7 +66,8 @@ struct caller {
 
 static int64_t now_ms(const struct caller *c)
 {
-    return (int64_t)uv_now(c->loop);
+    (void)c;
+    return (int64_t)(uv_hrtime() / 1000000);
 }
 
 /* ---- answers ---- */
