@@ -122,8 +122,6 @@ $(BUILD)/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Without this, valijson answers a schema that it does not like by abort().
-$(BUILD)/src/engine/flow/schema.cpp.o: CPPFLAGS += -DVALIJSON_USE_EXCEPTIONS=1
 
 $(BUILD)/%.cpp.o: %.cpp
 	@mkdir -p $(@D)

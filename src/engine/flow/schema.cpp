@@ -1,6 +1,7 @@
 // JSON Schema: valijson over a copy of the values in RapidJSON, which has an adapter.
 #include "engine/flow/schema.h"
 
+#define VALIJSON_USE_EXCEPTIONS 1
 #include <exception>
 #include <memory>
 #include <string>
