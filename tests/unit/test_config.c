@@ -304,6 +304,9 @@ static void file_errors(void **state)
     refused("a = 1\na = 2\n", "2:", "a", "");
     refused("a = \n", "1:", "", "");
     refused("data = \"a\\u0000b\"\n", "1:1", "U+0000", "");
+    refused("a\xc3\xa9 = 1\n", "1:", "", "");
+    refused("\xc3\xa9 = 1\n", "1:", "", "");
+    refused("data = 'x' \xc2\xa0\n", "1:", "", "");
     refused("a.b.c.d.e.f.g.h = 1\n", "1:", "nested too deeply", "");
 }
 
