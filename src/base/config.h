@@ -1,6 +1,7 @@
-/* The configuration: config.example.toml, read with toml++ into one struct of plain values. Every
- * key has its default here; an unknown key or a bad value is an error that names file and line.
- * Environment variables override: ULTRAMCP_SECTION_KEY (ULTRAMCP_SERVER_INGRESS=127.0.0.1:8088). */
+/* The configuration: config.example.toml, read with toml++ into one struct of plain values. An
+ * unknown key or a bad value is an error that names file, line and column. Environment variables
+ * override: ULTRAMCP_SECTION_KEY (ULTRAMCP_SERVER_INGRESS=127.0.0.1:8088), agents as well
+ * (ULTRAMCP_AGENTS_SAM_MCP_URL). */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
@@ -76,8 +77,10 @@ struct config {
 
 /* `path` NULL: $XDG_CONFIG_HOME/ultramcp-restate/config.toml when it exists, else the defaults
  * alone. The default agents (contracts: eight, on 127.0.0.1:8001 to 8008, and host ultramcp-NAME)
- * are always there unless [agents] defines one of the same name. Durations in the file are strings
- * "500ms" "30s" "10m" "7d". */
+ * are always there; [agents.NAME] replaces single values of theirs. An agent's hosts are
+ * those it lists and ultramcp-NAME, sorted; a host means one agent only. Durations in the file are
+ * strings "500ms" "30s" "10m" "7d". Not to be called while another thread changes the
+ * environment. */
 enum errcode config_load(const char *path, struct config **out, struct err *err);
 void config_free(struct config *c);
 

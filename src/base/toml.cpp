@@ -13,8 +13,8 @@
 // Values nested in values recurse in the parser and in the destructors.
 #define TOML_MAX_NESTED_VALUES 16
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored                                                                     \
-    "-Wterminate" // where it may not throw it ends the process, as before
+// Where it may not throw, a failed assertion ends the process as before.
+#pragma GCC diagnostic ignored "-Wterminate"
 // The parser asks whether a letter like "é" is white space, and the answer runs off the end of the
 // function (undefined); here it is no.
 #include <toml++/impl/preprocessor.h>

@@ -1,5 +1,7 @@
-/* JSON Schema through valijson (drafts 4 to 7; a 2020-12 schema is read as draft 7, which documents
- * use in the part that is the same). Remote references are refused. */
+/* JSON Schema through valijson, which reads draft 7. Drafts 4 and 2019-09 to 2020-12 (what holds
+ * without $schema) are rewritten to it; what it cannot say (unevaluatedProperties, minContains,
+ * $dynamicRef) is refused, and so are references to elsewhere and those in a circle. Patterns are
+ * Oniguruma's, 1 KiB at most, with a limit on backtracking; uniqueItems looks at 2,000 items. */
 #ifndef FLOW_SCHEMA_H
 #define FLOW_SCHEMA_H
 
