@@ -292,6 +292,15 @@ static inline int64_t find_key(struct fixture *f, const char *scope, const char 
 
 /* ---- other processes ---- */
 
+#ifdef __SANITIZE_THREAD__
+/* Children start threads although the parent has some: uv_loop_fork makes that safe here. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+#endif
+
 /* Runs `body` in a child; its wait status. The child ends without the parent's clean-up. */
 static inline int in_child(void (*body)(struct fixture *f), struct fixture *f)
 {

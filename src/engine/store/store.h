@@ -162,7 +162,8 @@ void store_boot_free(struct store_boot *boot);
 typedef void store_committed_cb(void *arg, uint64_t batch_no, enum errcode code);
 
 /* Opens (and makes) the data directory: mode 0700, files 0600, `lock` held against a second
- * process, schema brought up to date, quick_check passed. Reads the boot image. Refuses, leaving
+ * process, header and tables looked at (after a crash also quick_check, up to 64 MiB), schema
+ * brought up to date. Reads the boot image. Refuses, leaving
  * the files as they are: ERR_STORE_LOCKED (says which pid), ERR_STORE_DAMAGED, ERR_STORE_NEWER,
  * ERR_STORE (cannot write). `committed` is called on `loop` for each batch. Then `port` works until
  * store_sqlite_close. */
@@ -173,7 +174,8 @@ enum errcode store_sqlite_open(const char *dir, struct uv_loop_s *loop,
                                struct store_port *port, struct store_boot *boot, struct err *err);
 
 /* Commits what was given, stops the thread, checkpoints, closes, unlocks, frees. Blocks. Callbacks
- * of batches committed here are not called. */
+ * of batches committed here and of reads under way are not called. libuv lets go of a handle and of
+ * those reads when the loop next runs. */
 void store_sqlite_close(struct store_sqlite *store);
 
 /* Numbers for people: {commits, rows, lastCommitMs, p50Ms, p99Ms, walBytes, fileBytes, full}. */
