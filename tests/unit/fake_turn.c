@@ -379,6 +379,18 @@ void fake_start(struct fake *f, json_t *input)
     settle(f);
 }
 
+static void answer(struct fake *f, size_t cmd, json_t *output, json_t *error)
+{
+    struct command *c = &f->commands[cmd];
+    bool sleeps = strcmp(c->kind, "sleep") == 0;
+
+    c->outstanding = false;
+    if (c->due > f->now)
+        f->now = c->due;
+    deliver(f, sleeps ? NOTE_FIRED : NOTE_RESULT, (uint32_t)cmd, sleeps ? NULL : output, error);
+    settle(f);
+}
+
 bool fake_answer(struct fake *f, const char *kind, const char *key, json_t *output, json_t *error)
 {
     for (size_t i = 0; i < f->command_count; i++) {
@@ -386,13 +398,19 @@ bool fake_answer(struct fake *f, const char *kind, const char *key, json_t *outp
 
         if (!c->outstanding || strcmp(c->kind, kind) != 0 || strcmp(c->key, key) != 0)
             continue;
-        c->outstanding = false;
-        if (c->due > f->now)
-            f->now = c->due;
-        deliver(f, strcmp(kind, "sleep") == 0 ? NOTE_FIRED : NOTE_RESULT, (uint32_t)i, output,
-                error);
-        settle(f);
+        answer(f, i, output, error);
         return true;
+    }
+    return false;
+}
+
+bool fake_answer_any(struct fake *f, json_t *output)
+{
+    for (size_t i = 0; i < f->command_count; i++) {
+        if (f->commands[i].outstanding) {
+            answer(f, i, output, NULL);
+            return true;
+        }
     }
     return false;
 }

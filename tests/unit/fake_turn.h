@@ -29,6 +29,7 @@ void fake_start(struct fake *f, json_t *input);
 /* Answers the oldest outstanding command of that kind ("run" "call" "sleep") and key; false when
  * there is none. A sleep takes neither output nor error and moves the clock to its due time. */
 bool fake_answer(struct fake *f, const char *kind, const char *key, json_t *output, json_t *error);
+bool fake_answer_any(struct fake *f, json_t *output);           /* the oldest, whatever it is */
 void fake_result(struct fake *f, uint32_t cmd, json_t *output); /* whatever cmd is */
 void fake_cancel(struct fake *f);
 void fake_hold(struct fake *f, bool hold); /* true: turns asked for wait for fake_go_on */

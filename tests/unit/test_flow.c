@@ -15,6 +15,7 @@
 #include "fake_turn.h"
 #include "flow_cases.h"
 
+#define COUNT(cases) (sizeof(cases) / sizeof *(cases))
 #define HEADER "document: {dsl: '1.0.3', namespace: test, name: flow, version: '1.0.0'}\n"
 
 static struct flow *compile(const char *doc)
@@ -360,6 +361,94 @@ static void test_nesting_of_data_is_bounded(void **state)
     flow_free(flow);
 }
 
+/* ---- documents that nobody would write: any part of any case replaced by something else ---- */
+
+static void run_hostile(const json_t *document, const char *input)
+{
+    char *text = json_dumps(document, 0), *given = quoted(input);
+    json_t *value = json_of(given);
+    struct source *source;
+    struct flow *flow = flow_compile("hostile.json", text, strlen(text), false, &source);
+
+    if (flow == NULL) {
+        assert_true(source_failed(source));
+    } else {
+        struct fake *f = fake_new(&flow_handler, flow);
+
+        fake_hold(f, true); /* it may run for ever */
+        fake_start(f, value);
+        for (int i = 0; i < 6 && fake_end(f) == NULL; i++) {
+            fake_go_on(f);
+            if (fake_end(f) == NULL && !fake_answer_any(f, value) && i > 3)
+                fake_cancel(f);
+        }
+        fake_free(f);
+        flow_free(flow);
+    }
+    source_free(source);
+    json_decref(value);
+    free(given);
+    free(text);
+}
+
+static void replace_all(json_t *document, json_t *part, const char *input)
+{
+    static const char *const others[] = {
+        "null", "0", "\"a\"", "\"${ . }\"", "[]", "{}", "[{\"a\":{\"do\":[]}}]"};
+    json_t *keys = json_array(), *name;
+    const char *key;
+    json_t *value;
+    size_t k;
+
+    json_object_foreach(part, key, value) json_array_append_new(keys, json_string(key));
+    json_array_foreach(keys, k, name)
+    {
+        key = json_string_value(name);
+        value = json_incref(json_object_get(part, key));
+        json_object_del(part, key);
+        run_hostile(document, input);
+        for (size_t i = 0; i < COUNT(others); i++) {
+            json_object_set_new(part, key, json_of(others[i]));
+            run_hostile(document, input);
+        }
+        json_object_set(part, key, value);
+        replace_all(document, value, input);
+        json_decref(value);
+    }
+    json_decref(keys);
+    for (size_t i = 0; i < json_array_size(part); i++) {
+        value = json_incref(json_array_get(part, i));
+        for (size_t j = 0; j < COUNT(others); j++) {
+            json_array_set_new(part, i, json_of(others[j]));
+            run_hostile(document, input);
+        }
+        json_array_set(part, i, value);
+        replace_all(document, value, input);
+        json_decref(value);
+    }
+}
+
+static void hostile_group(const struct flow_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct flow *flow = compile(cases[i].doc);
+        json_t *document = json_deep_copy(flow_document(flow));
+
+        flow_free(flow);
+        replace_all(document, document, cases[i].input);
+        json_decref(document);
+    }
+}
+
+static void test_hostile_documents(void **state)
+{
+    (void)state;
+    hostile_group(flow_data_cases, COUNT(flow_data_cases));
+    hostile_group(flow_task_cases, COUNT(flow_task_cases));
+    hostile_group(flow_fork_cases, COUNT(flow_fork_cases));
+    hostile_group(flow_error_cases, COUNT(flow_error_cases));
+}
+
 static int run_group(const char *name, const struct flow_case *cases, size_t count)
 {
     struct CMUnitTest *tests = mem_zalloc(count * sizeof *tests);
@@ -373,7 +462,7 @@ static int run_group(const char *name, const struct flow_case *cases, size_t cou
     return failed;
 }
 
-#define GROUP(cases) run_group(#cases, cases, sizeof(cases) / sizeof *(cases))
+#define GROUP(cases) run_group(#cases, cases, COUNT(cases))
 
 int main(void)
 {
@@ -386,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_jitter_is_in_its_range),
         cmocka_unit_test(test_backoff_without_delay_stays_finite),
         cmocka_unit_test(test_nesting_of_data_is_bounded),
+        cmocka_unit_test(test_hostile_documents),
     };
 
     return GROUP(flow_data_cases) + GROUP(flow_task_cases) + GROUP(flow_fork_cases) +
