@@ -29,7 +29,7 @@ struct answer {
 
 struct fixture {
     uv_loop_t loop;
-    struct hostile server;
+    struct hostile server, other; /* other: opened by the test that needs a second origin */
     struct config config;
     struct config_agent agents[2];
     char url[64], host[32];

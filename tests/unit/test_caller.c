@@ -343,7 +343,6 @@ static void redirects(void **state)
 static void secrets_stay_with_their_origin(void **state)
 {
     struct fixture *f = *state;
-    struct hostile other;
     struct config_header header = {.name = "X-Key", .value = "k-${env:CALLER_TEST_KEY}"};
 
     setenv("CALLER_TEST_TOKEN", "canary-token", 1);
@@ -352,10 +351,10 @@ static void secrets_stay_with_their_origin(void **state)
     f->agents[0].headers = &header;
     f->agents[0].header_count = 1;
     f->config.egress_any = true;
-    hostile_open(&other, &f->loop, rows);
+    hostile_open(&f->other, &f->loop, rows);
     open_caller(f);
     char path[128];
-    snprintf(path, sizeof path, "/redirect?to=http://127.0.0.1:%d/ok", other.port);
+    snprintf(path, sizeof path, "/redirect?to=http://127.0.0.1:%d/ok", f->other.port);
     json_t *spec = http_spec(f, "get", path);
     json_object_set_new(spec, "redirect", json_true());
     json_object_set_new(spec, "output", json_string("response"));
@@ -363,7 +362,7 @@ static void secrets_stay_with_their_origin(void **state)
     assert_non_null(out);
     assert_true(has_line(f, "Authorization: Bearer canary-token\r\n"));
     assert_true(has_line(f, "X-Key: k-canary-key\r\n"));
-    assert_null(strstr(other.last, "canary"));
+    assert_null(strstr(f->other.last, "canary"));
     char *text = json_text(out);
     assert_null(strstr(text, "canary"));
     free(text);
@@ -371,7 +370,7 @@ static void secrets_stay_with_their_origin(void **state)
     struct answer *a = call_path(f, "/ok");
     assert_failed(a, "configuration", 400, false);
     assert_non_null(strstr(detail(a), "CALLER_TEST_TOKEN"));
-    hostile_close(&other);
+    hostile_close(&f->other);
 }
 
 static void write_token(const char *path, const char *token)
