@@ -196,6 +196,16 @@ static inline void put_flow(struct batch *b, int64_t id, const char *ns, const c
                                                   .loaded_at = T0};
 }
 
+/* One of each, with the keys that a second batch like it has too. */
+static inline void put_everything(struct batch *b, const char *chunk)
+{
+    put_flow(b, 1, "demo", "hello");
+    put_row(b, test_num(1), STATUS_RUNNING)->last = 1;
+    put_chunk(b, 1, test_num(1), 0, chunk, strlen(chunk));
+    put_key(b, "id/hello", "k", test_num(1), 5);
+    put_inbox(b, 1, test_num(1), "1");
+}
+
 /* Gives the batch and waits until it is durable. */
 static inline void commit(struct fixture *f, struct batch *b)
 {
