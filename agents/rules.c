@@ -1,4 +1,5 @@
 #include "rules.h"
+#include "source.h"
 
 #include <ctype.h>
 #include <regex.h>
@@ -175,4 +176,15 @@ json_t *ruleset_result(const struct ruleset *s)
     }
     return json_pack("{s:o, s:I, s:o, s:o}", "findings", findings, "total", total, "bySeverity",
                      by_severity, "byRule", by_rule);
+}
+
+void ruleset_file(void *ruleset, const struct walk_file *file)
+{
+    struct line_counts counts;
+    char *code = NULL;
+
+    if (file->language != NULL)
+        code = source_code_only(file->language, file->text, file->len, &counts);
+    ruleset_apply(ruleset, file, code);
+    free(code);
 }

@@ -27,6 +27,9 @@ void ruleset_free(struct ruleset *s);
 /* `code` is source_code_only of the file, or NULL when it has no language. */
 void ruleset_apply(struct ruleset *s, const struct walk_file *file, const char *code);
 
+/* The same as a callback of walk_tree: `ruleset` is the set; comments are taken out first. */
+void ruleset_file(void *ruleset, const struct walk_file *file);
+
 /* {findings: [{rule, severity, title, file, line, context}], total, bySeverity: {…}, byRule: {…}};
  * the worst FINDINGS_MAX findings, the worst first. */
 json_t *ruleset_result(const struct ruleset *s);

@@ -111,36 +111,19 @@ static const struct rule threat_rules[] = {
      "^USER[ ]+root", FAMILY_TEXT, false},
 };
 
-struct threat_state {
-    struct ruleset *rules;
-};
-
-static void threat_file(void *arg, const struct walk_file *file)
-{
-    struct threat_state *state = arg;
-    struct line_counts counts;
-    char *code = NULL;
-
-    if (file->language != NULL)
-        code = source_code_only(file->language, file->text, file->len, &counts);
-    ruleset_apply(state->rules, file, code);
-    free(code);
-}
-
 static enum errcode scan_threats(struct agents *a, const char *root, json_t **out, struct err *err)
 {
-    struct threat_state state;
+    struct ruleset *rules = ruleset_new(threat_rules, sizeof threat_rules / sizeof *threat_rules);
     struct walk_totals totals;
 
-    state.rules = ruleset_new(threat_rules, sizeof threat_rules / sizeof *threat_rules);
-    enum errcode code = walk_tree(a, root, threat_file, &state, &totals, err);
+    enum errcode code = walk_tree(a, root, ruleset_file, rules, &totals, err);
     if (code == ERR_OK) {
-        json_t *found = ruleset_result(state.rules);
+        json_t *found = ruleset_result(rules);
 
         *out = json_pack("{s:I, s:I, s:o}", "files", (json_int_t)totals.files, "criticalIssues",
                          (json_int_t)severity_count(found, "critical"), "surface", found);
     }
-    ruleset_free(state.rules);
+    ruleset_free(rules);
     return code;
 }
 

@@ -74,31 +74,15 @@ static const struct rule danger_rules[] = {
      FAMILY_ANY, false},
 };
 
-struct find_state {
-    struct ruleset *rules;
-};
-
-static void find_in_file(void *arg, const struct walk_file *file)
-{
-    struct find_state *state = arg;
-    struct line_counts counts;
-    char *code = NULL;
-
-    if (file->language != NULL)
-        code = source_code_only(file->language, file->text, file->len, &counts);
-    ruleset_apply(state->rules, file, code);
-    free(code);
-}
-
 static enum errcode find(struct agents *a, const char *root, const struct rule *rules, size_t count,
                          struct walk_totals *totals, json_t **out, struct err *err)
 {
-    struct find_state state = {.rules = ruleset_new(rules, count)};
-    enum errcode code = walk_tree(a, root, find_in_file, &state, totals, err);
+    struct ruleset *set = ruleset_new(rules, count);
+    enum errcode code = walk_tree(a, root, ruleset_file, set, totals, err);
 
     if (code == ERR_OK)
-        *out = ruleset_result(state.rules);
-    ruleset_free(state.rules);
+        *out = ruleset_result(set);
+    ruleset_free(set);
     return code;
 }
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/config_internal.h"
 #include "base/mem.h"
+#include "base/words.h"
 
 enum { FILE_MAX = 1 << 20, NAMES_MAX = 96, VARIABLE_MAX = 160 };
 
@@ -160,7 +161,7 @@ enum errcode config_unknown(const char *file, const struct toml_leaf *leaf,
         for (size_t k = 0; k < near[i]->count && n < NAMES_MAX; k++)
             names[n++] = near[i]->settings[k].key;
     }
-    closest = config_closest(key, names, n);
+    closest = words_closest(key, names, n);
     if (closest != NULL)
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", closest);
     else if (home != NULL)

@@ -58,9 +58,6 @@ void section_defaults(const struct section *section, void *base);
 void section_free(const struct section *section, void *base);
 const struct setting *section_find(const struct section *section, const char *key); /* or NULL */
 
-/* The name closest to `word`, NULL when none is close. */
-const char *config_closest(const char *word, const char *const *names, size_t count);
-
 /* ---- agents (config_agents.c) ---- */
 
 /* Gathers agents in any order; what depends on all of them is settled at the end. */

@@ -9,7 +9,7 @@
 #include "base/config_internal.h"
 #include "base/mem.h"
 
-enum { ITEMS_MAX = 256, VALUE_MAX = 4096, HOST_MAX = 260, CLOSEST_MAX = 64 };
+enum { ITEMS_MAX = 256, VALUE_MAX = 4096, HOST_MAX = 260 };
 
 struct unit {
     const char *name;
@@ -427,50 +427,4 @@ void setting_free(const struct setting *s, void *base)
         *(char ***)field(base, s->at) = NULL;
         *count = 0;
     }
-}
-
-/* ---- names --------------------------------------------------------------------------------------
- */
-
-/* Levenshtein's distance, with one row. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[CLOSEST_MAX + 1], n = strlen(b);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t least = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j] + 1 < least)
-                least = row[j] + 1;
-            if (row[j - 1] + 1 < least)
-                least = row[j - 1] + 1;
-            row[j] = least;
-        }
-    }
-    return row[n];
-}
-
-const char *config_closest(const char *word, const char *const *names, size_t count)
-{
-    size_t best = strlen(word) / 3 + 2; /* one letter of a short word, more of a long one */
-    const char *found = NULL;
-
-    if (strlen(word) > CLOSEST_MAX)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t d = strlen(names[i]) <= CLOSEST_MAX ? distance(word, names[i]) : best;
-
-        if (d < best) {
-            best = d;
-            found = names[i];
-        }
-    }
-    return found;
 }

@@ -109,8 +109,6 @@ void cli_parse_fini(struct cli *c);
 bool cli_allows(const struct command *command, enum option_id id);
 void cli_help(const struct command *command /* NULL: all */, struct buf *out);
 void cli_complete_bash(struct buf *out);
-/* The nearest of `words` to a mistyped one, NULL when none is near. */
-const char *cli_nearest(const char *word, const char *const *words, size_t count);
 /* "500ms" "10s" "5m" "2h" "1d"; a number alone is seconds. False when it is none of them. */
 bool cli_duration(const char *text, int64_t *ms);
 

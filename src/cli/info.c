@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "cli/cli.h"
 #include "cli/table.h"
 
@@ -145,7 +146,7 @@ int cmd_explain(struct cli *c, int count, char **args)
     }
     if (count == 0)
         return CLI_OK;
-    near = cli_nearest(args[0], names + 1, ERR_COUNT - 1);
+    near = words_closest(args[0], names + 1, ERR_COUNT - 1);
     cli_say("there is no error code \"%s\"%s%s%s", args[0], near != NULL ? ": did you mean \"" : "",
             near != NULL ? near : "", near != NULL ? "\"?" : "");
     return CLI_USAGE;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words.h"
 #include "cli/cli.h"
 
 enum { LONG_BASE = 1000 }; /* getopt's value of a long option: this + its id */
@@ -42,53 +43,6 @@ bool cli_duration(const char *text, int64_t *ms)
     return false;
 }
 
-/* ---- did you mean -------------------------------------------------------------------------------
- */
-
-enum { WORD_MAX = 32 };
-
-static size_t distance(const char *a, const char *b)
-{
-    size_t len = strlen(b), row[WORD_MAX + 1];
-
-    if (strlen(a) > WORD_MAX || len > WORD_MAX)
-        return WORD_MAX;
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < len; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[len];
-}
-
-const char *cli_nearest(const char *word, const char *const *words, size_t count)
-{
-    const char *best = NULL;
-    size_t least = strlen(word) / 3 + 2; /* more changes than that is another word */
-
-    for (size_t i = 0; i < count; i++) {
-        size_t d = distance(word, words[i]);
-
-        if (d < least) {
-            least = d;
-            best = words[i];
-        }
-    }
-    return best;
-}
-
 static const struct command *find_command(const char *name)
 {
     size_t count;
@@ -119,7 +73,7 @@ static int unknown_command(const struct cli *c, const char *word, struct buf *ou
 
     for (size_t i = 0; i < count; i++)
         words[i] = list[i].name;
-    const char *near = cli_nearest(word, words, count);
+    const char *near = words_closest(word, words, count);
     buf_printf(out, "there is no command \"%s\": ", word);
     if (near != NULL)
         buf_printf(out, "did you mean \"%s\"? ", near);
@@ -135,7 +89,7 @@ static int unknown_option(const struct cli *c, const char *word, struct buf *out
         if (cli_allows(c->command, (enum option_id)i))
             words[count++] = cli_options[i].name;
     }
-    const char *near = strncmp(word, "--", 2) == 0 ? cli_nearest(word + 2, words, count) : NULL;
+    const char *near = strncmp(word, "--", 2) == 0 ? words_closest(word + 2, words, count) : NULL;
     buf_printf(out, "there is no option \"%s\": ", word);
     if (near != NULL)
         buf_printf(out, "did you mean --%s? ", near);

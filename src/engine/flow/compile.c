@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "engine/flow/duration.h"
 #include "engine/flow/flow_internal.h"
 
@@ -103,55 +104,13 @@ void report_warning(struct compiler *c, const char *pointer, const char *remedy,
         source_warn(c->s, pointer, remedy, "%s", text);
 }
 
-/* Damerau's distance without the table: words are short, so that plain recursion over two rows
- * does. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[64], la = strlen(a), lb = strlen(b);
-
-    if (la >= 64 || lb >= 64)
-        return 64;
-    for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[lb];
-}
-
-const char *closest(const char *word, const char *const *names)
-{
-    const char *found = NULL;
-    size_t best = strlen(word) / 3 + 2; /* one slip in a short word, more in a long one */
-
-    for (; names != NULL && *names != NULL; names++) {
-        size_t d = distance(word, *names), len = strlen(word);
-
-        if (len >= 3 && strncmp(word, *names, len) == 0)
-            d = 1; /* the beginning of it */
-        if (d < best && d < strlen(*names)) {
-            best = d;
-            found = *names;
-        }
-    }
-    return found;
-}
-
 const char *remedy_closest(struct compiler *c, const char *word, const char *const *names)
 {
-    const char *name = closest(word, names);
+    size_t count = 0;
+
+    while (names != NULL && names[count] != NULL)
+        count++;
+    const char *name = words_closest(word, names, count);
 
     return name != NULL ? flow_printf(c->f, "did you mean \"%s\"?", name) : "";
 }

@@ -152,8 +152,8 @@ void report_warning(struct compiler *c, const char *pointer, const char *remedy,
 /* Reports every key of `object` that is in neither list (NULL-terminated, `more` may be NULL). */
 void check_keys(struct compiler *c, json_t *object, const char *pointer, const char *const *known,
                 const char *const *more);
-/* The one of `names` closest to `word`, NULL when none is close. */
-const char *closest(const char *word, const char *const *names);
+/* "did you mean …?" with the one of `names` (NULL-terminated) closest to `word`, "" when none is
+ * close. */
 const char *remedy_closest(struct compiler *c, const char *word, const char *const *names);
 
 /* Values by type; NULL when absent or wrong (which is reported). */
