@@ -123,7 +123,7 @@ const char *text_time(int64_t ms, char text[TEXT_TIME_SIZE])
 
     if (ms <= 0 || localtime_r(&seconds, &tm) == NULL ||
         strftime(text, TEXT_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-        strcpy(text, "-");
+        snprintf(text, TEXT_TIME_SIZE, "-");
     return text;
 }
 
@@ -132,7 +132,7 @@ const char *text_span(int64_t ms, char text[TEXT_TIME_SIZE])
     long long s = ms / 1000;
 
     if (ms < 0)
-        strcpy(text, "-");
+        snprintf(text, TEXT_TIME_SIZE, "-");
     else if (ms < 1000)
         snprintf(text, TEXT_TIME_SIZE, "%lld ms", (long long)ms);
     else if (s < 60)

@@ -100,7 +100,8 @@ void keys_free(struct engine *e)
 {
     struct key_entry *k, *next;
 
-    HASH_ITER (hh, e->keys, k, next) {
+    HASH_ITER(hh, e->keys, k, next)
+    {
         while (k->waiting != NULL) {
             struct start_request *r = k->waiting;
 

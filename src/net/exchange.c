@@ -139,7 +139,7 @@ static void admit(struct exchange *ex, const struct header *h, const char *url)
         exchange_fail(ex, ERR_NOT_FOUND, "the path is longer than %zu bytes", sizeof ex->path - 1);
         return;
     }
-    strcpy(ex->path, url);
+    memcpy(ex->path, url, strlen(url) + 1);
     code = guard_check(&ex->door->guard, &h->guard, &err);
     if (code != ERR_OK) {
         ex->close = code == ERR_INVALID;

@@ -147,7 +147,7 @@ enum errcode listen_unix(const char *path, int *fd, struct err *err)
                        "the socket's path %.200s is longer than %zu bytes; use a shorter data "
                        "directory",
                        path, sizeof sun.sun_path - 1);
-    strcpy(sun.sun_path, path);
+    memcpy(sun.sun_path, path, strlen(path) + 1);
     code = clear_stale(&sun, err);
     if (code != ERR_OK)
         return code;

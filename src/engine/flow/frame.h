@@ -44,10 +44,10 @@ struct frame {
     char *path;       /* iterations, branches, attempts: "2.0"; NULL: none */
     char *key;        /* reference#path */
     size_t ref_len;   /* bytes of key that are the reference */
-    json_t *raw, *input; /* owned; input NULL until transformed */
+    json_t *raw, *input;         /* owned; input NULL until transformed */
     json_t *raw_output, *output; /* owned; while the task ends: $task.output, $output */
-    json_t *locals;      /* owned; NULL: none */
-    size_t slot;         /* in a parent that keeps no list */
+    json_t *locals;              /* owned; NULL: none */
+    size_t slot;                 /* in a parent that keeps no list */
     int depth;
     int64_t started_at; /* ms since 1970 */
     bool in_list, entered, queued, announced, tried;
@@ -72,7 +72,7 @@ struct run {
 /* A child of `parent` (NULL: the root), queued. References are taken. */
 struct frame *frame_new(struct run *run, struct frame *parent, const struct task *task, json_t *raw,
                         json_t *locals, const char *path);
-void frame_free(struct frame *f);    /* with its subtree; drops what is outstanding */
+void frame_free(struct frame *f);          /* with its subtree; drops what is outstanding */
 void frame_drop_children(struct frame *f); /* the same, and says in the journal that they ended */
 void frame_queue(struct frame *f);
 void frame_wait(struct frame *f, enum wait_kind kind, uint32_t cmd);
@@ -80,9 +80,9 @@ void frame_unwait(struct frame *f, enum wait_kind kind); /* drops the command, i
 char *path_add(const char *path, size_t number);         /* heap */
 
 /* ---- what kinds call (run.c) ---- */
-void frame_complete(struct frame *f, json_t *output);             /* borrows output */
-void frame_end_with(struct frame *f, json_t *output, bool end);   /* end: the workflow ends */
-void frame_fault(struct frame *f, json_t *error);                 /* takes the reference */
+void frame_complete(struct frame *f, json_t *output);           /* borrows output */
+void frame_end_with(struct frame *f, json_t *output, bool end); /* end: the workflow ends */
+void frame_fault(struct frame *f, json_t *error);               /* takes the reference */
 void frame_fault_err(struct frame *f, const struct err *err);
 /* Starts the first task of a list, or goes straight to list_done through the queue. The cursor's
  * fields path, locals and tried are set by the caller (list_open frees the old ones). */
@@ -98,8 +98,8 @@ bool frame_span(struct frame *f, const struct span *span, int64_t *ms);
 /* The steps of every task: `if`, input; output, export. *skip: do not run it. */
 bool common_enter(struct frame *f, bool *skip);
 bool common_leave(struct frame *f, json_t *raw_output, json_t **output);
-enum errcode common_eval(struct frame *f, struct expr *e, json_t *dot, json_t *locals,
-                         json_t **out, struct err *err);
+enum errcode common_eval(struct frame *f, struct expr *e, json_t *dot, json_t *locals, json_t **out,
+                         struct err *err);
 /* What goes into the journal must be readable again: not nested deeper than JSON_DEPTH_MAX. */
 bool frame_bounded(struct frame *f, const json_t *value, const char *what);
 json_t *json_with(json_t *object, const char *key, json_t *value); /* copy with one more; new */
